@@ -39,7 +39,9 @@ pub enum AuditError {
         owner: u32,
     },
     /// A link, a pipe or a device.
-    #[error("{} is not a regular file; links, pipes and devices are refused", .0.display())]
+    #[error(
+        "{} is not a regular file, and links, pipes and devices are refused; remove it, or name another place", .0.display()
+    )]
     NotAFile(PathBuf),
     /// Another process writes the log.
     #[error(
@@ -57,7 +59,7 @@ pub enum AuditError {
     )]
     Damaged(PathBuf),
     /// Reading or writing failed.
-    #[error("cannot {action} {}: {source}", .path.display())]
+    #[error("cannot {action} {}: {source}; {}", .path.display(), remedy(.source.kind()))]
     Io {
         /// What was done.
         action: &'static str,
@@ -78,7 +80,9 @@ pub enum AuditError {
         source: io::Error,
     },
     /// The thread that writes cannot start.
-    #[error("the thread that writes the audit log does not start: {0}")]
+    #[error(
+        "the thread that writes the audit log does not start: {0}; let this user have more processes (`ulimit -u`, TasksMax of systemd)"
+    )]
     Thread(io::Error),
     /// A line could not be written.
     #[error(
@@ -94,8 +98,23 @@ pub enum AuditError {
     #[error("the audit log was not written in time; check the disk that it is on")]
     TooSlow,
     /// The log is closed already.
-    #[error("the audit log is closed, because the process ends")]
+    #[error(
+        "the audit log is closed, because the process ends; try again when it has started again"
+    )]
     Closed,
+}
+
+/// What to do when reading or writing failed.
+fn remedy(kind: io::ErrorKind) -> &'static str {
+    use io::ErrorKind as Kind;
+    match kind {
+        Kind::PermissionDenied => "give the user that this program runs as access to it",
+        Kind::NotFound => "check its name",
+        Kind::StorageFull | Kind::QuotaExceeded => "free space on its disk",
+        Kind::ReadOnlyFilesystem => "mount its disk so that it can be written",
+        Kind::BrokenPipe => "check that its reader runs",
+        _ => "check the disk that it is on",
+    }
 }
 
 impl AuditError {
@@ -108,6 +127,95 @@ impl AuditError {
             action,
             path: path.into(),
             source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the text of an error must name: the subject, and what to do. A new variant does not compile until it is here.
+    fn names(error: &AuditError) -> &'static [&'static str] {
+        use AuditError as E;
+        match error {
+            E::NoFolder(_) => &["/var/audit", "create it", "install -d"],
+            E::NotAFolder(_) => &["/var/audit", "name the audit log's folder"],
+            E::FolderNotPrivate { .. } => &["/var/audit", "mode 0777", "chmod go-w"],
+            E::FileNotPrivate { .. } => &["/var/audit", "mode 0666", "chmod 600"],
+            E::Owner { .. } => &["/var/audit", "uid 7", "run as that user"],
+            E::NotAFile(_) => &["/var/audit", "remove it"],
+            E::InUse { .. } => &["/var/audit", "process 7", "stop it"],
+            E::Damaged(_) => &["/var/audit", "run `codec-server audit verify`"],
+            E::Io { .. } => &["cannot write /var/audit", "free space"],
+            E::NoLog(_) => &["/var/audit", "name its folder"],
+            E::Syslog { .. } => &["/dev/log", "check that it runs"],
+            E::Thread(_) => &["thread", "more processes"],
+            E::Unwritten(_) => &["audit log", "disk full", "Correct this"],
+            E::Changed(_) => &["audit log", "do not repeat the change", "note the change"],
+            E::TooSlow => &["audit log", "check the disk"],
+            E::Closed => &["audit log", "try again"],
+        }
+    }
+
+    #[test]
+    fn every_error_names_its_subject_and_what_to_do() {
+        use AuditError as E;
+        let path = || PathBuf::from("/var/audit");
+        let all = [
+            E::NoFolder(path()),
+            E::NotAFolder(path()),
+            E::FolderNotPrivate {
+                path: path(),
+                mode: 0o777,
+            },
+            E::FileNotPrivate {
+                path: path(),
+                mode: 0o666,
+            },
+            E::Owner {
+                path: path(),
+                owner: 7,
+            },
+            E::NotAFile(path()),
+            E::InUse {
+                path: path(),
+                holder: "process 7".to_owned(),
+            },
+            E::Damaged(path()),
+            E::io("write", path())(io::ErrorKind::StorageFull.into()),
+            E::NoLog(path()),
+            E::Syslog {
+                address: "/dev/log".to_owned(),
+                source: io::ErrorKind::NotFound.into(),
+            },
+            E::Thread(io::ErrorKind::WouldBlock.into()),
+            E::Unwritten("disk full".to_owned()),
+            E::Changed(Box::new(E::TooSlow)),
+            E::TooSlow,
+            E::Closed,
+        ];
+        for error in all {
+            let text = error.to_string();
+            for name in names(&error) {
+                assert!(text.contains(name), "`{text}` does not name {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_failure_of_the_disk_has_its_own_remedy() {
+        use io::ErrorKind as Kind;
+        for (kind, expected) in [
+            (Kind::PermissionDenied, "give the user"),
+            (Kind::NotFound, "check its name"),
+            (Kind::QuotaExceeded, "free space"),
+            (Kind::ReadOnlyFilesystem, "mount its disk"),
+            (Kind::BrokenPipe, "check that its reader runs"),
+            (Kind::InvalidData, "check the disk"),
+        ] {
+            let text = AuditError::io("open", "/var/audit")(kind.into()).to_string();
+            assert!(text.contains(expected), "{text}");
         }
     }
 }

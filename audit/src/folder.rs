@@ -54,6 +54,29 @@ struct Current {
     log: String,
 }
 
+/// Whether a log could be written into a folder, as far as permissions show it. Nothing is changed.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn check(path: &Path) -> Result<(), AuditError> {
+    access::check_folder(path)?;
+    access::check_writable(path)?;
+    let newest = names::list(path)?.pop().map(|name| name.to_string());
+    let others = [lock::NAME, head_file::NAME].map(str::to_owned);
+    for name in others.into_iter().chain(newest) {
+        let file = path.join(name);
+        match fs::symlink_metadata(&file) {
+            Ok(metadata) => {
+                access::check_file(&file, &metadata)?;
+                access::check_writable(&file)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(AuditError::io("read", file)(error)),
+        }
+    }
+    Ok(())
+}
+
 impl Folder {
     /// Takes the folder for this process.
     ///

@@ -22,7 +22,7 @@ use crate::{
     destination::Destination,
     error::AuditError,
     event::Event,
-    folder::{Folder, names},
+    folder::{self, Folder, names},
     numbers::{AuditStats, Numbers, Problem},
     options::{AuditOptions, OnFailure, Target},
     queue::{Entry, NotTaken, Queue, Reply, WakeOnDrop},
@@ -93,6 +93,18 @@ impl AuditLog {
                 let syslog = Syslog::new(address.clone(), program);
                 Self::over(Stream::new(syslog, program), options)
             }
+        }
+    }
+
+    /// Whether such a log could be opened, as far as this shows without writing: its folder is private and writable, and so
+    /// are its files. Another process may be writing it. Standard output and syslog are not looked at.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_target(target: &Target) -> Result<(), AuditError> {
+        match target {
+            Target::Folder(path) => folder::check(path),
+            Target::Stdout | Target::Syslog(_) => Ok(()),
         }
     }
 

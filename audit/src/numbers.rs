@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// What a log has done since it was opened. Every number only grows.
+/// What a log has done since it was opened. Counts only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditStats {
@@ -24,6 +24,8 @@ pub struct AuditStats {
     pub anchor_failures: u64,
     /// The last line that is anchored, and when that was.
     pub last_anchor: Option<(u64, SystemTime)>,
+    /// Whether the newest anchor could not be signed.
+    pub anchors_fail: bool,
 }
 
 /// Why a log cannot be written.
@@ -38,6 +40,7 @@ pub(crate) struct Numbers {
     anchors: AtomicU64,
     anchor_failures: AtomicU64,
     last_anchor: Mutex<Option<(u64, SystemTime)>>,
+    anchors_fail: AtomicBool,
     is_failing: AtomicBool,
     problem: Mutex<Option<Problem>>,
 }
@@ -50,6 +53,7 @@ impl Numbers {
             anchors: self.anchors.load(Relaxed),
             anchor_failures: self.anchor_failures.load(Relaxed),
             last_anchor: *self.last_anchor.lock(),
+            anchors_fail: self.anchors_fail.load(Relaxed),
         }
     }
 
@@ -90,6 +94,7 @@ impl Numbers {
             &self.anchor_failures
         };
         number.fetch_add(1, Relaxed);
+        self.anchors_fail.store(!is_signed, Relaxed);
     }
 
     pub(crate) fn anchor_written(&self, line: u64) {

@@ -32,7 +32,7 @@ pub mod fuzzing {
 }
 
 use self::common::{
-    codec_args,
+    audit_log, codec_args,
     exit::{self, PROGRAM, Status},
     kms_args, output, payload_file, progress, table, wanted,
 };

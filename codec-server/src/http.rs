@@ -9,6 +9,7 @@
 
 mod admission;
 mod answer;
+mod answer_body;
 mod app;
 mod asked;
 mod audited;

@@ -155,7 +155,7 @@ impl Server {
                  section [auth]; configure one, or listen on loopback"
             );
         }
-        metrics.process().watch_readiness(&readiness);
+        metrics.watch_readiness(&readiness);
         let mut background = JoinSet::new();
         if let Some(tls) = &tls {
             background.spawn(Arc::clone(tls).watch(Arc::clone(&readiness)));

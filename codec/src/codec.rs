@@ -110,7 +110,7 @@ impl Codec {
         let Some(encryption) = &self.0.encryption else {
             let keys = self.0.opening.decryption.keys();
             let checks =
-                keys.map(|key| async { (key.uri().clone(), key.describe().await.map(drop)) });
+                keys.map(|key| async { (key.uri().clone(), key.check_usable().await.map(drop)) });
             return future::join_all(checks).await;
         };
         let context = if self.0.format.binds_context() {
@@ -135,7 +135,7 @@ async fn can_encrypt(
     key: &dyn KeyProvider,
     context: &EncryptionContext,
 ) -> Result<(), ProviderError> {
-    match key.describe().await {
+    match key.check_usable().await {
         Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => {
             let trial = key.generate_dek(context).await;
             trial.map(drop)

@@ -6,5 +6,6 @@ pub(crate) mod compression;
 pub(crate) mod decompression;
 mod hkdf;
 pub(crate) mod key_schedule;
+pub(crate) mod message_ids;
 
 pub(crate) use temporal_kms::support::{aead, random};

@@ -67,6 +67,11 @@ impl Marker {
         }
     }
 
+    /// Whether metadata mark a format. The data can only decide which one.
+    pub(crate) fn is_in(metadata: &Metadata) -> bool {
+        Self::of_parts(metadata, &[]).is_some()
+    }
+
     pub(crate) const fn format(self) -> Result<Format, PayloadError> {
         match self {
             Self::Direct(_) => Ok(Format::Direct),

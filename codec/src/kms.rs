@@ -1,7 +1,7 @@
 //! Key-encryption keys: a [`Kms`] opens the key that any [`KeyUri`](crate::KeyUri) names, at the service that it names.
 //!
 //! A service is a [`KeyService`]: those of this build are in one list, and a program adds its own with
-//! [`KmsBuilder::with_service`].
+//! [`KmsBuilder::with_service`]. The example `own_key_service` shows one.
 
 mod builder;
 mod built_in;
@@ -12,12 +12,13 @@ pub use builder::KmsBuilder;
 pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{
-    Advice, AnyFolder, CallLayer, CallObserver, CallPolicy, Cause, CredentialsFound, Diagnose,
-    Elsewhere, EndedCall, Endpoint, KeyAdmin, KeyDescription, KeyDetails, KeyGrant, KeyGrants,
-    KeyLimits, KeyProvider, KeyPurpose, KeyRole, KeyService, KeySetup, KeySpec, KeyState,
-    KeyVersion, KmsMetrics, MeasuredCall, MetricsSink, NoteKept, Operation, OperationMetrics,
-    Outcome, PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind, PublicKey,
-    PublicKeyError, RotationPolicy, ServiceError, Setting, SettingKind, SettingRow, SettingTable,
-    SettingValue, SetupPlan, Signature, SignatureAlgorithm, Signer, Variables, VersionUsed, Web,
+    Advice, AnyFolder, CallLayer, CallObserver, CallPolicy, CredentialsFound, Diagnose, Elsewhere,
+    EndedCall, Endpoint, FailureCause, KeyAdmin, KeyDetails, KeyGrant, KeyGrants, KeyLimits,
+    KeyOrigin, KeyProvider, KeyPurpose, KeyRole, KeyService, KeySetup, KeySpec, KeyState,
+    KeyVersion, KmsMetrics, LatencyBucket, MeasuredCall, MetricsSink, NoteKept, Operation,
+    OperationMetrics, Outcome, PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind,
+    PublicKey, PublicKeyError, RotationPolicy, ServiceError, Setting, SettingKind, SettingRow,
+    SettingTable, SettingValue, SetupPlan, Signature, SignatureAlgorithm, Signer, UsableKey,
+    Variables, VersionUsed, Web,
 };
 pub use value::Kms;

@@ -4,7 +4,7 @@ use std::vec;
 
 use temporal_kms::support::erase_vec;
 pub use temporal_kms_codec_proto::{
-    Data, Metadata, Payload, PayloadParts, Payloads, SharedPayload,
+    Data, Metadata, Payload, PayloadParts, Payloads, Room, SharedPayload,
 };
 
 /// How `data` is to be read. Every SDK writes it, and a codec dispatches on it.

@@ -126,7 +126,7 @@ impl Aws {
     }
 
     fn describe(&self) {
-        match wait_for(self.key.describe()) {
+        match wait_for(self.key.check_usable()) {
             Ok(description) => assert_eq!(description.uri, self.uri),
             Err(error) => check_error(&error),
         }

@@ -96,7 +96,7 @@ impl CloudKms {
     }
 
     fn describe(&self) {
-        match wait_for(self.key.describe()) {
+        match wait_for(self.key.check_usable()) {
             Ok(description) => {
                 assert_eq!(description.uri, self.uri);
                 let version = description.primary_version;

@@ -9,21 +9,25 @@ use base64::{
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use temporal_kms_codec_proto::{
-    Payload, SharedPayload,
+    Payload, Room, SharedPayload,
     json::{
-        JsonError, Limits, parse_any_shared_payloads, parse_payload, parse_payload_list,
-        parse_payloads, parse_shared_payloads_in_parts, shared_payloads_len, write_payload,
-        write_payload_list, write_payloads, write_shared_payloads,
+        BodyPieces, JsonError, Limits, parse_any_shared_payloads, parse_payload,
+        parse_payload_list, parse_payloads, parse_shared_payloads_in_parts, write_payload,
+        write_payload_list, write_payloads,
     },
 };
 
 const LIMITS: Limits = Limits::new(8);
+const ROOM: Room = Room {
+    before: 9,
+    behind: 5,
+};
 /// Longer than any error's text.
 const LONGEST_ERROR: usize = 300;
 
 fuzz_target!(|body: &[u8]| {
     let read = parse_payloads(body, &LIMITS).map(|read| read.payloads);
-    let shared = parse_shared_payloads_in_parts(&[body], &LIMITS, &mut None);
+    let shared = parse_shared_payloads_in_parts(&[body], &LIMITS, ROOM, &mut None);
     let shared = shared.map_or_else(|| parse_any_shared_payloads(body, &LIMITS), Ok);
     assert_eq!(read, shared.map(unshared));
     assert_eq!(read, parse_any_shared_payloads(body, &LIMITS).map(unshared));
@@ -55,7 +59,7 @@ fn same_in_parts(body: &[u8], read: &Result<Vec<Payload>, JsonError>) {
         let (head, rest) = body.split_at(body.len() * eighth / 8);
         let (middle, tail) = rest.split_at(rest.len() / 2);
         let parts = [head, middle, tail];
-        if let Some(shared) = parse_shared_payloads_in_parts(&parts, &LIMITS, &mut None) {
+        if let Some(shared) = parse_shared_payloads_in_parts(&parts, &LIMITS, ROOM, &mut None) {
             assert_eq!(read.as_ref(), Ok(&unshared(shared)));
         }
     }
@@ -110,6 +114,11 @@ fn round_trip(payloads: &[Payload]) {
     let list = write_payload_list(payloads);
     assert_eq!(parse_payload_list(&list, &LIMITS).as_deref(), Ok(payloads));
     let shared: Vec<_> = payloads.iter().cloned().map(SharedPayload::from).collect();
-    assert_eq!(write_shared_payloads(&shared), written);
-    assert!(shared_payloads_len(&shared) >= written.len());
+    let mut pieces = BodyPieces::new(shared, Some(|bytes| bytes.fill(0)));
+    assert_eq!(pieces.left(), written.len());
+    let mut text = Vec::new();
+    while let Some(piece) = pieces.next_piece(64) {
+        text.extend(piece);
+    }
+    assert_eq!(text, written);
 }

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use temporal_kms::{
-    EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyUri, Protection, ProviderError,
-    ProviderErrorKind,
+    EncryptionContext, KeyLimits, KeyProvider, KeyUri, Protection, ProviderError,
+    ProviderErrorKind, UsableKey,
     support::{
         aead::{Aes256Gcm, NONCE_LEN},
         random,
@@ -84,9 +84,9 @@ impl KeyProvider for FixedKey {
         Ok(Zeroizing::new(opened.to_vec()))
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         let (uri, version) = (self.uri.clone(), "1");
-        Ok(KeyDescription::new(uri, version, Protection::Software))
+        Ok(UsableKey::new(uri, version, Protection::Software))
     }
 
     fn limits(&self) -> KeyLimits {

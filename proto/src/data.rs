@@ -7,6 +7,16 @@ use std::{
 
 use zeroize::Zeroize as _;
 
+/// Bytes that can be written around the data of a payload, so that the data need not be moved to be encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a buffer has two ends")]
+pub struct Room {
+    /// Bytes before the data.
+    pub before: usize,
+    /// Bytes behind the data.
+    pub behind: usize,
+}
+
 /// The data of a payload. Other bytes may be before them in their buffer, so that the data need not be moved.
 #[derive(Clone, Default)]
 pub struct Data {
@@ -19,6 +29,19 @@ impl Data {
     #[must_use]
     pub const fn behind(start: usize, buffer: Vec<u8>) -> Self {
         Self { buffer, start }
+    }
+
+    /// The buffer, and where the data begin in it.
+    #[must_use]
+    pub fn into_buffer(self) -> (Vec<u8>, usize) {
+        (self.buffer, self.start)
+    }
+
+    /// Whether there is so much room around the data.
+    #[must_use]
+    pub fn has_room(&self, room: Room) -> bool {
+        let behind = self.buffer.capacity() - self.buffer.len();
+        self.start.min(self.buffer.len()) >= room.before && behind >= room.behind
     }
 
     /// The data in a buffer without other bytes. They are moved in it if other bytes were before them. No copy is left behind
@@ -89,9 +112,29 @@ mod tests {
             assert_eq!(vec, b"data");
             assert_eq!(vec.as_ptr(), place);
         }
+        assert_eq!(
+            Data::behind(2, b"xxdata".to_vec()).into_buffer(),
+            (b"xxdata".to_vec(), 2)
+        );
         let mut data = Data::behind(9, b"short".to_vec());
         assert!(data.is_empty() && data.clone().into_vec().is_empty());
         data.buffer_mut().clear();
         assert!(data.is_empty());
+    }
+
+    #[test]
+    fn room_is_what_the_buffer_has_around_the_data() {
+        let mut buffer = Vec::with_capacity(64);
+        buffer.extend_from_slice(b"xxxdata");
+        let behind = buffer.capacity() - buffer.len();
+        let data = Data::behind(3, buffer);
+        for (before, more, has_room) in [(0, 0, true), (3, 0, true), (4, 0, false), (3, 1, false)] {
+            let room = Room {
+                before,
+                behind: behind + more,
+            };
+            assert_eq!(data.has_room(room), has_room, "{room:?}");
+        }
+        assert!(Data::default().has_room(Room::default()));
     }
 }

@@ -22,6 +22,7 @@ mod error;
 mod fast;
 mod limits;
 mod partial;
+mod pieces;
 mod read;
 mod scan;
 mod stream;
@@ -33,13 +34,11 @@ pub use document::{Found, Places, find_payloads, replace_payloads};
 pub use error::{Field, JsonError, Place, Position};
 pub use fast::Last as LastMetadata;
 pub use limits::Limits;
+pub use pieces::BodyPieces;
 pub use read::{
     parse_any_shared_payloads, parse_payload, parse_payload_list, parse_payloads,
     parse_shared_payloads_in_parts,
 };
 pub use scan::{FoundAt, HistoryEvent};
 pub use stream::{Part, PayloadStream};
-pub use write::{
-    shared_payloads_len, write_and_erase, write_payload, write_payload_list, write_payloads,
-    write_shared_payloads,
-};
+pub use write::{write_payload, write_payload_list, write_payloads};

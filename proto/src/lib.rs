@@ -19,7 +19,7 @@ mod generated {
     include!("generated/temporal.api.common.v1.rs");
 }
 
-pub use data::Data;
+pub use data::{Data, Room};
 pub use generated::{Payload, Payloads, payload};
 pub use parts::PayloadParts;
-pub use shared::{Metadata, SharedPayload};
+pub use shared::{Metadata, OncePerMetadata, SharedPayload};

@@ -1,8 +1,8 @@
 //! The parts of a payload, whether it shares its metadata or not.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
-use crate::{Metadata, Payload, SharedPayload, payload::ExternalPayloadDetails};
+use crate::{Data, Metadata, Payload, Room, SharedPayload, payload::ExternalPayloadDetails};
 
 /// The parts of a [`Payload`] or of a [`SharedPayload`].
 pub trait PayloadParts {
@@ -12,6 +12,10 @@ pub trait PayloadParts {
     fn data(&self) -> &[u8];
     /// As in [`Payload`].
     fn external_payloads(&self) -> &[ExternalPayloadDetails];
+    /// The metadata of a [`SharedPayload`]. Other payloads may have them too.
+    fn shared_metadata(&self) -> Option<&Arc<Metadata>>;
+    /// Takes the data of a [`SharedPayload`] in their buffer, if it has so much room around them.
+    fn take_data(&mut self, room: Room) -> Option<Data>;
     /// Has `erase` empty the data and the values of the metadata. The names of the metadata are left, and metadata that other
     /// payloads have too.
     fn erase_with(&mut self, erase: fn(&mut Vec<u8>));
@@ -24,28 +28,55 @@ fn erase_parts(data: &mut Vec<u8>, metadata: Option<&mut Metadata>, erase: fn(&m
     }
 }
 
-macro_rules! parts {
-    ($payload:ty, $this:ident => $data:expr, $own_metadata:expr) => {
-        impl PayloadParts for $payload {
-            fn metadata(&self) -> &Metadata {
-                &self.metadata
-            }
+impl PayloadParts for Payload {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
 
-            fn data(&self) -> &[u8] {
-                &self.data
-            }
+    fn data(&self) -> &[u8] {
+        &self.data
+    }
 
-            fn external_payloads(&self) -> &[ExternalPayloadDetails] {
-                &self.external_payloads
-            }
+    fn external_payloads(&self) -> &[ExternalPayloadDetails] {
+        &self.external_payloads
+    }
 
-            fn erase_with(&mut self, erase: fn(&mut Vec<u8>)) {
-                let $this = self;
-                erase_parts($data, $own_metadata, erase);
-            }
-        }
-    };
+    fn shared_metadata(&self) -> Option<&Arc<Metadata>> {
+        None
+    }
+
+    fn take_data(&mut self, _: Room) -> Option<Data> {
+        None
+    }
+
+    fn erase_with(&mut self, erase: fn(&mut Vec<u8>)) {
+        erase_parts(&mut self.data, Some(&mut self.metadata), erase);
+    }
 }
 
-parts!(Payload, it => &mut it.data, Some(&mut it.metadata));
-parts!(SharedPayload, it => it.data.buffer_mut(), Arc::get_mut(&mut it.metadata));
+impl PayloadParts for SharedPayload {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    fn external_payloads(&self) -> &[ExternalPayloadDetails] {
+        &self.external_payloads
+    }
+
+    fn shared_metadata(&self) -> Option<&Arc<Metadata>> {
+        Some(&self.metadata)
+    }
+
+    fn take_data(&mut self, room: Room) -> Option<Data> {
+        self.data.has_room(room).then(|| mem::take(&mut self.data))
+    }
+
+    fn erase_with(&mut self, erase: fn(&mut Vec<u8>)) {
+        let own_metadata = Arc::get_mut(&mut self.metadata);
+        erase_parts(self.data.buffer_mut(), own_metadata, erase);
+    }
+}

@@ -1,6 +1,6 @@
 //! Payloads that share their metadata: those of one request mostly have the same.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, ptr, sync::Arc};
 
 use crate::{Data, Payload, payload::ExternalPayloadDetails};
 
@@ -65,9 +65,42 @@ impl fmt::Debug for SharedPayload {
     }
 }
 
+/// What is known of the last metadata, so that payloads that share them ask once.
+#[derive(Debug)]
+pub struct OncePerMetadata<'p, T>(Option<(&'p Metadata, T)>);
+
+impl<'p, T: Copy> OncePerMetadata<'p, T> {
+    /// What is known of these metadata, or what `ask` says of them.
+    pub fn get(&mut self, metadata: &'p Metadata, ask: impl FnOnce() -> T) -> T {
+        match self.0 {
+            Some((last, known)) if ptr::eq(last, metadata) => known,
+            _ => self.0.insert((metadata, ask())).1,
+        }
+    }
+}
+
+impl<T> Default for OncePerMetadata<'_, T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn payloads_that_share_their_metadata_ask_once() {
+        let metadata = [Metadata::new(), Metadata::new()];
+        let (mut asked, mut known) = (0, OncePerMetadata::default());
+        let answers = [0, 0, 1, 1, 0].map(|index: usize| {
+            known.get(&metadata[index], || {
+                asked += 1;
+                index
+            })
+        });
+        assert_eq!((answers, asked), ([0, 0, 1, 1, 0], 3));
+    }
 
     #[test]
     fn a_payload_becomes_shared_and_back_and_shows_nothing() {

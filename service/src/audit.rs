@@ -163,6 +163,8 @@ fn file_mode(text: &str) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
+    use temporal_kms_codec::kms::ProviderErrorKind;
+
     use super::*;
     use crate::settings::{Problem, Settings};
 
@@ -195,6 +197,25 @@ mod tests {
         assert_eq!(config.options.on_failure, OnFailure::Refuse);
         assert!(parsed("").unwrap().is_none());
         assert!(parsed("[audit]\nstdout = false\n").unwrap().is_none());
+    }
+
+    #[test]
+    fn every_error_names_its_setting_and_what_to_do() {
+        // A new variant does not compile until it is here.
+        let names = |error: &OpenAuditError| match error {
+            OpenAuditError::Log(_) => ["audit: ", "/var/audit", "create it"],
+            OpenAuditError::Key(_) => ["audit.anchor_key: ", "local://audit", "create it"],
+        };
+        let key = "local://audit".parse().unwrap();
+        for error in [
+            OpenAuditError::from(AuditError::NoFolder("/var/audit".into())),
+            ProviderError::new(ProviderErrorKind::KeyNotFound, &key).into(),
+        ] {
+            let text = error.to_string();
+            for name in names(&error) {
+                assert!(text.contains(name), "`{text}` does not name {name}");
+            }
+        }
     }
 
     #[test]

@@ -6,11 +6,11 @@
 //! may do what it asks for:
 //!
 //! ```no_run
-//! # use temporal_kms_codec_service::auth::{Authenticator, Operation, Presented};
+//! # use temporal_kms_codec_service::auth::{Authenticator, Action, Presented};
 //! # async fn f(authenticator: Authenticator, headers: http::HeaderMap) -> Result<(), Box<dyn std::error::Error>> {
 //! let presented = Presented::in_headers(&headers)?;            // 401: `Refused::status`, `Refused::challenge`
 //! let identity = authenticator.identify(&presented).await?;    // 401 or 503
-//! identity.allows(Operation::DECODE, &"payments".parse()?)?;   // 403
+//! identity.allows(Action::DECODE, &"payments".parse()?)?;   // 403
 //! # Ok(()) }
 //! ```
 //!
@@ -49,7 +49,7 @@ pub use login::{Login, LoginError, Redirect};
 pub use permissions::{Permission, Permissions};
 pub use presented::{AUTHORIZATION_EXTRAS, Presented, UnixPeer};
 pub use refused::{Refused, TokenFault};
-pub use role::{Operation, Role, Roles};
+pub use role::{Action, Role, Roles};
 pub use token::NewToken;
 
 #[cfg(fuzzing)]

@@ -5,6 +5,7 @@ mod answer_io;
 mod handler;
 mod http_connection;
 mod info;
+mod long_answer;
 mod protocol;
 
 use std::{convert::Infallible, fmt, future::pending, sync::Arc, time::Duration};
@@ -22,9 +23,10 @@ use self::{
     activity::{Activity, ActivityLimits, Overdue},
     answer_io::{AnswerIo, WriteLimits},
     http_connection::Http,
+    long_answer::LongAnswer,
     protocol::Protocol,
 };
-pub use self::{handler::Handler, http_connection::READ_BUFFER, info::ConnectionInfo};
+pub use self::{handler::Handler, info::ConnectionInfo, protocol::READ_BUFFER};
 use crate::{
     auth::ClientCertificate,
     listener::{Listener, Stream},
@@ -193,7 +195,13 @@ impl Connections {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (protocol, activity) = (Arc::<Protocol>::default(), Activity::new());
-        let io = AnswerIo::new(stream, self.write_limits, Arc::clone(&protocol));
+        let long = Arc::<LongAnswer>::default();
+        let io = AnswerIo::new(
+            stream,
+            self.write_limits,
+            Arc::clone(&protocol),
+            Arc::clone(&long),
+        );
         let service = service_fn({
             let (handler, activity) = (Arc::clone(&self.handler), Arc::clone(&activity));
             move |mut request: Request<Incoming>| {
@@ -201,11 +209,12 @@ impl Connections {
                 // The HTTP library and the socket limit HTTP/1.1.
                 let working = (request.version() == Version::HTTP_2).then(|| activity.begin());
                 let answer = handler.handle(request.map(Body::new));
+                let long = Arc::clone(&long);
                 async move {
                     let response = answer.await;
                     Ok::<_, Infallible>(match working {
                         Some(working) => working.answer(response),
-                        None => response,
+                        None => long.watch(response),
                     })
                 }
             }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use temporal_kms_codec::{
     Error,
-    kms::{Cause, ProviderError, ProviderErrorKind},
+    kms::{FailureCause, ProviderError, ProviderErrorKind},
 };
 
 pub use failure::{Failure, print, say, usage};
@@ -110,7 +110,11 @@ impl Status {
             (ProviderErrorKind::PermissionDenied, _)
             | (
                 _,
-                Some(Cause::NoCredentials | Cause::UnusableCredentials | Cause::RefusedCredentials),
+                Some(
+                    FailureCause::NoCredentials
+                    | FailureCause::UnusableCredentials
+                    | FailureCause::RefusedCredentials,
+                ),
             ) => Self::NoPermission,
             // A modified payload may name any version of its key.
             (
@@ -179,14 +183,14 @@ mod tests {
     #[test]
     fn missing_credentials_are_a_missing_permission() {
         for cause in [
-            Cause::NoCredentials,
-            Cause::UnusableCredentials,
-            Cause::RefusedCredentials,
+            FailureCause::NoCredentials,
+            FailureCause::UnusableCredentials,
+            FailureCause::RefusedCredentials,
         ] {
             let error = error(ProviderErrorKind::Misconfigured).with_cause(cause);
             assert_eq!(Status::of_provider(&error), Status::NoPermission);
         }
-        let error = error(ProviderErrorKind::Misconfigured).with_cause(Cause::Module);
+        let error = error(ProviderErrorKind::Misconfigured).with_cause(FailureCause::Module);
         assert_eq!(Status::of_provider(&error), Status::Configuration);
     }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod exact;
 mod keys;
 mod limits;
 mod named;

@@ -10,7 +10,7 @@ pub struct Step {
     #[serde(rename = "step")]
     name: &'static str,
     what: String,
-    outcome: Outcome,
+    outcome: StepOutcome,
     /// The commands of another program that do it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     commands: Vec<String>,
@@ -24,7 +24,7 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum StepOutcome {
     /// It was done.
     Changed,
     /// It was already as requested.
@@ -42,7 +42,7 @@ pub enum Outcome {
 impl Step {
     /// The step `name`, which did `what`: "create key k".
     #[must_use]
-    pub fn new(name: &'static str, what: String, outcome: Outcome) -> Self {
+    pub fn new(name: &'static str, what: String, outcome: StepOutcome) -> Self {
         Self {
             name,
             what,
@@ -59,7 +59,7 @@ impl Step {
         Self {
             error: Some(error.to_string()),
             exit: Some(exit),
-            ..Self::new(name, what, Outcome::Failed)
+            ..Self::new(name, what, StepOutcome::Failed)
         }
     }
 
@@ -71,7 +71,7 @@ impl Step {
 
     /// How it ended.
     #[must_use]
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> StepOutcome {
         self.outcome
     }
 
@@ -79,12 +79,12 @@ impl Step {
     #[must_use]
     pub fn text(&self) -> String {
         let how = match self.outcome {
-            Outcome::Changed => "done",
-            Outcome::Unchanged => "unchanged",
-            Outcome::Planned => "would do",
-            Outcome::PlannedIfMissing => "would do if missing",
-            Outcome::Failed => "FAILED",
-            Outcome::Skipped => "not done",
+            StepOutcome::Changed => "done",
+            StepOutcome::Unchanged => "unchanged",
+            StepOutcome::Planned => "would do",
+            StepOutcome::PlannedIfMissing => "would do if missing",
+            StepOutcome::Failed => "FAILED",
+            StepOutcome::Skipped => "not done",
         };
         format!("{how}: {}", self.what)
     }
@@ -95,7 +95,11 @@ impl Step {
 /// # Errors
 /// When a step failed. The message has the reasons, and says that the set-up can be run again.
 pub fn result(steps: &[Step]) -> Result<(), Failure> {
-    let failed = || steps.iter().filter(|step| step.outcome == Outcome::Failed);
+    let failed = || {
+        steps
+            .iter()
+            .filter(|step| step.outcome == StepOutcome::Failed)
+    };
     let Some(exit) = failed().find_map(|step| step.exit) else {
         return Ok(());
     };

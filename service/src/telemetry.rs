@@ -33,6 +33,7 @@ pub use {
     catalogue::{CATALOGUE, MetricInfo, MetricKind, Unit},
     config::TelemetryConfig,
     ended_request::EndedRequest,
+    key_ages::PrimaryVersion,
     metrics::{Metrics, PROMETHEUS_TEXT, Program},
     process::ProcessMetrics,
     request_span::RequestSpan,

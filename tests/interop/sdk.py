@@ -16,10 +16,14 @@ from temporalio.client import Client
 
 
 class RemoteCodec(temporalio.converter.PayloadCodec):
-    def __init__(self, endpoint: str, namespace: str) -> None:
+    def __init__(self, endpoint: str, namespace: str, token: str) -> None:
         super().__init__()
         self._endpoint = endpoint
-        self._headers = {"Content-Type": "application/json", "X-Namespace": namespace}
+        self._headers = {
+            "Content-Type": "application/json",
+            "X-Namespace": namespace,
+            "Authorization": f"Bearer {token}",
+        }
 
     async def encode(self, payloads):
         return await asyncio.to_thread(self._call, "encode", payloads)
@@ -38,7 +42,7 @@ async def main() -> None:
     parcel = json.load(sys.stdin)
     converter = dataclasses.replace(
         temporalio.converter.default(),
-        payload_codec=RemoteCodec(parcel["codec"], parcel["namespace"]),
+        payload_codec=RemoteCodec(parcel["codec"], parcel["namespace"], parcel["token"]),
         failure_converter_class=temporalio.converter.DefaultFailureConverterWithEncodedAttributes,
     )
     client = await Client.connect(

@@ -5,3 +5,6 @@ mod readme {}
 
 #[doc = include_str!("../../docs/worker.md")]
 mod worker {}
+
+#[doc = include_str!("../../docs/codec-server/audit.md")]
+mod audit {}

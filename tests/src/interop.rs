@@ -70,6 +70,12 @@ fn call(operation: &str, mut request: Value) -> Value {
 /// Runs a program of `tests/interop` with JSON on its input and returns the JSON that it prints.
 #[must_use]
 pub fn run(program: &str, request: &Value) -> Value {
+    dev_servers::ask(command(program), request)
+}
+
+/// A program of `tests/interop`.
+#[must_use]
+pub fn command(program: &str) -> Command {
     let mut command = Command::new(tool("TKC_PYTHON"));
     command.arg(
         Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -77,7 +83,7 @@ pub fn run(program: &str, request: &Value) -> Value {
             .join(program),
     );
     command.env("PYTHONDONTWRITEBYTECODE", "1");
-    dev_servers::ask(command, request)
+    command
 }
 
 fn merge(object: &mut Value, more: &Value) {

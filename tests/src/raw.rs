@@ -170,7 +170,7 @@ impl Raw {
     }
 }
 
-/// Asserts that none of `secrets` stands in `document`, in no encoding.
+/// Asserts that `document` has none of `secrets`, in any encoding.
 ///
 /// # Panics
 /// One does.
@@ -181,7 +181,7 @@ pub fn assert_absent(what: &str, document: &[u8], secrets: &[&str]) {
     }
 }
 
-/// Asserts that all of `texts` stand in `document`, so that a search for them can be trusted.
+/// Asserts that `document` has all of `texts`, so that a search for them can be trusted.
 ///
 /// # Panics
 /// One does not.

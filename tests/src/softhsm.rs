@@ -194,7 +194,7 @@ impl SoftHsm {
     /// How other programs reach the token.
     ///
     /// # Panics
-    /// A path is no text.
+    /// A path is not UTF-8.
     #[must_use]
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let text = |path: PathBuf| {
@@ -209,7 +209,7 @@ impl SoftHsm {
         ]
     }
 
-    /// Takes the token away from whoever looks for it now, for good.
+    /// Removes the token for good, also for programs that look for it now.
     ///
     /// # Panics
     /// The system refuses it.

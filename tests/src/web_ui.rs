@@ -56,7 +56,7 @@ impl Place {
     /// A free one.
     ///
     /// # Panics
-    /// The system has none.
+    /// The system has no free port.
     pub async fn find() -> Self {
         let port = free_port().expect("a port");
         Self {

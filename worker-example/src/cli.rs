@@ -14,6 +14,7 @@ mod screen;
 mod server;
 mod setup;
 mod steps;
+mod store_choice;
 mod submit;
 mod tasks;
 #[cfg(test)]
@@ -67,9 +68,9 @@ struct Cli {
 const HELP: &str = "\
 Examples:
   codec-server keys create local://default --keyring keys
-  claude-tasks worker --keyring keys --workdir data
-  claude-tasks api --keyring keys
-  claude-tasks submit --keyring keys --prompt 'Write a haiku'
+  claude-tasks all --keyring keys --workdir data
+  claude-tasks submit --server http://127.0.0.1:8080 \
+    --prompt 'Write a haiku'
 
 The log goes to stderr. RUST_LOG sets its level, such as RUST_LOG=debug.";
 
@@ -116,6 +117,9 @@ enum Command {
     /// Gives up rights, and becomes a program of a task. Only the supervisor starts this command.
     #[command(hide = true)]
     Confine(crate::sandbox::Confine),
+    /// Passes connections of a task on to its proxy. Only `confine` starts this command.
+    #[command(hide = true)]
+    Forward(crate::sandbox::Forward),
 }
 
 fn help(examples: &str) -> String {
@@ -144,6 +148,7 @@ pub fn main() -> ExitCode {
         // Before everything else: this process must stay small and hold no secret of the worker.
         Command::Supervise => return crate::sandbox::supervise(),
         Command::Confine(settings) => return crate::sandbox::confine(&settings),
+        Command::Forward(settings) => return crate::sandbox::forward(&settings),
         Command::Worker(_) | Command::Api(_) | Command::All(_) => {
             Some(EarlyLog::start(cli.log_format, log_level()))
         }
@@ -197,6 +202,8 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Cancel(args) => tasks::cancel(*args).await,
         Command::VerifyWebhook(args) => verify_webhook::run(&args),
         // `main` has run them.
-        Command::Setup(_) | Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
+        Command::Setup(_) | Command::Supervise | Command::Confine(_) | Command::Forward(_) => {
+            Ok(CommandEnd::Done)
+        }
     }
 }

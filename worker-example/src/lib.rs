@@ -36,7 +36,8 @@
 //! and removes its folders.
 //!
 //! ## How a task is isolated
-//! Where bubblewrap works, a task sees only the system's programs and its own folders and processes, and has no network. A
+//! Where bubblewrap works, a task sees only the system's programs and its own folders and processes, and has no network but
+//! the worker's proxies. A
 //! worker that runs as root gives each task a Unix user of its own. Memory, processes, CPUs and disk are limited. What does
 //! not work on a machine is in the worker's log and in the `warnings` of each result. Then a task can read what the worker's
 //! user can read: give the worker a user and a machine of its own, and accept tasks only from callers whom you trust that far.
@@ -65,7 +66,7 @@ pub use cli::main;
 pub use client::{
     Address, AddressError, Cancellation, ClientError, ConnectError, ConnectOptions, EndKind,
     KeyUse, MissingNamespace, Stage, SubmitOptions, Task, TaskClient, TaskEnd, TaskEvent,
-    TaskStatus,
+    TaskProgress, TaskStatus,
 };
 pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use signed::RequestKeyError;
@@ -78,3 +79,8 @@ pub use task::{
     UploadAction, UploadedFile,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};
+
+/// The Rust in the README compiles when the documentation tests run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

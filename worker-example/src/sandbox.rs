@@ -2,7 +2,7 @@
 //! that it starts.
 //!
 //! [`Sandbox`] finds out what works on this machine. Where bubblewrap works, a task sees only the system's programs and its
-//! own folders, has process ids of its own, and no network. A worker that runs as root gives each task a user of its own.
+//! own folders, has process ids of its own, and no network but the proxies of the worker. A worker that runs as root gives each task a user of its own.
 //!
 //! The worker starts every program of a task through a small supervisor: this program again, with the hidden command
 //! `supervise`. The supervisor is the subreaper of all processes below it. A process that leaves its session, its group and
@@ -18,6 +18,7 @@ mod cgroup;
 mod confine;
 mod deleted;
 mod disk;
+mod egress;
 mod find;
 #[cfg(test)]
 mod for_tests;
@@ -35,6 +36,7 @@ mod workspace;
 
 pub(crate) use confine::{Confine, confine};
 pub(crate) use disk::DiskProblem;
+pub(crate) use egress::{Forward, forward};
 pub(crate) use find::SandboxError;
 #[cfg(test)]
 pub(crate) use for_tests::unconfined;

@@ -17,7 +17,7 @@ mod secret_json;
 mod step;
 mod step_error;
 
-pub(crate) use definition::{FollowerJoined, FollowerLeft};
+pub(crate) use definition::{FollowerJoined, FollowerLeft, WEBHOOK_WORKFLOW};
 pub use definition::{LastProgress, State, TaskWorkflow};
 pub use effects::{GitCommit, Recovery, RecoveryMethod, UploadedFile};
 pub use event::ResultEvent;

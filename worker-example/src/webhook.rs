@@ -17,7 +17,7 @@ mod verify;
 pub(crate) use address::{AddressPolicy, AllowedAddress};
 pub(crate) use approval::Approved;
 pub(crate) use body::{Body, Status, Summary};
-pub(crate) use resolver::{HostError, permitted_addresses};
+pub(crate) use resolver::{HostError, Lookup, SystemLookup, looked_up, permitted_addresses};
 pub(crate) use sender::Sender;
 pub(crate) use signature::{
     CallbackSecrets, SECRET, SIGNATURE_HEADER, SecretError, TIMESTAMP_HEADER,

@@ -47,6 +47,9 @@ impl<'a> Stages<'a> {
         let workspace = self.workspace;
         self.run("Format", || format(workspace))?;
         self.run("Lints", || lints(workspace))?;
+        self.run("Builds with few features", || {
+            check::small_builds(workspace)
+        })?;
         self.run("Documentation", || documentation(workspace))?;
         self.run("Types in public signatures", || {
             check::public_api(workspace)

@@ -1,11 +1,14 @@
 //! The workspace's packages, as cargo knows them.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::Context;
 use serde::Deserialize;
 
 use crate::{step, workspace::Workspace};
+
+/// The README of a published crate says this if the crate's API does not follow semantic versioning.
+const UNSTABLE: &str = "Its API can change in any version.";
 
 /// Everything that `cargo metadata` says and that the commands here use.
 #[derive(Deserialize)]
@@ -102,6 +105,17 @@ impl Metadata {
     pub(crate) fn published(&self) -> impl Iterator<Item = &Package> {
         self.members().filter(|package| package.is_published())
     }
+
+    /// The published members whose API follows semantic versioning: all whose README does not say otherwise.
+    pub(crate) fn stable(&self) -> anyhow::Result<Vec<&Package>> {
+        let mut stable = Vec::new();
+        for package in self.published() {
+            if package.is_stable()? {
+                stable.push(package);
+            }
+        }
+        Ok(stable)
+    }
 }
 
 impl Package {
@@ -110,11 +124,60 @@ impl Package {
             .as_ref()
             .is_none_or(|registries| !registries.is_empty())
     }
+
+    fn is_stable(&self) -> anyhow::Result<bool> {
+        let Some(readme) = &self.readme else {
+            return Ok(true);
+        };
+        let file = self.manifest_path.with_file_name(readme);
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        Ok(!words.join(" ").contains(UNSTABLE))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_and_what_they_share_have_no_stable_api_and_every_library_has() {
+        let metadata = Metadata::of_members(&Workspace::discover().unwrap()).unwrap();
+        let stable: Vec<&str> = metadata
+            .stable()
+            .unwrap()
+            .into_iter()
+            .map(|package| package.name.as_str())
+            .collect();
+        let published = metadata.published().map(|package| package.name.as_str());
+        let mut unstable: Vec<&str> = published.filter(|name| !stable.contains(name)).collect();
+        unstable.sort_unstable();
+        assert_eq!(
+            unstable,
+            [
+                "claude-tasks",
+                "temporal-kms-codec-server",
+                "temporal-kms-codec-service"
+            ]
+        );
+        assert!(stable.contains(&"temporal-kms-codec"), "{stable:?}");
+    }
+
+    /// A public enum or struct that is not marked cannot get a variant or a field in a compatible version.
+    #[test]
+    fn clippy_looks_for_exhaustive_types_in_every_stable_library() {
+        let metadata = Metadata::of_members(&Workspace::discover().unwrap()).unwrap();
+        for package in metadata.stable().unwrap() {
+            let library = package.manifest_path.with_file_name("src/lib.rs");
+            let text = fs::read_to_string(&library).unwrap();
+            assert!(
+                text.contains("#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]"),
+                "{} has no lint against exhaustive types",
+                library.display()
+            );
+        }
+    }
 
     /// Every check here runs with the oldest compiler that the crates support.
     #[test]

@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Take the pictures of the documents again, and write them into docs/images
     #[arg(long, conflicts_with_all = ["fast", "filter"])]
     pictures: bool,
+    /// Also what takes long: kill each part of the task service at each step, not only at some
+    #[arg(long, conflicts_with_all = ["fast", "pictures"])]
+    long: bool,
     /// Give property tests the same inputs each time, as `cargo xtask ci` does
     #[arg(long)]
     repeatable: bool,
@@ -35,6 +38,7 @@ impl Arguments {
         Self {
             fast: false,
             pictures: false,
+            long: false,
             repeatable: true,
             filter: None,
         }
@@ -43,6 +47,9 @@ impl Arguments {
 
 /// The start of the random numbers of property tests that are repeated.
 const SEED: &str = "1";
+
+/// What has the test of kills kill everything, in place of some rows of its table.
+const ALL_KILLS: (&str, &str) = ("KILLS", "all");
 
 /// The tests that take pictures.
 const PICTURES: &str = "pictures_of_the_documents";
@@ -121,6 +128,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         if arguments.pictures {
             command.arg(PICTURES);
             command.env("TKC_PICTURES", workspace.root().join("docs/images"));
+        }
+        if arguments.long {
+            command.env(ALL_KILLS.0, ALL_KILLS.1);
         }
         if arguments.repeatable {
             command.env("PROPTEST_RNG_SEED", SEED);

@@ -65,6 +65,16 @@ pub(super) fn check_folder(path: &Path) -> Result<(), AuditError> {
     Ok(())
 }
 
+/// Refuses a file that this process cannot change, and a folder in which it cannot create files. A file system that is
+/// mounted read-only counts.
+pub(super) fn check_writable(path: &Path) -> Result<(), AuditError> {
+    #[cfg(unix)]
+    unix::may_write(path).map_err(AuditError::io("write", path))?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
 /// Refuses a file that is not a regular file, that another user owns, or that anyone except a reading group may access.
 pub(super) fn check_file(path: &Path, metadata: &Metadata) -> Result<(), AuditError> {
     if !metadata.is_file() {
@@ -85,9 +95,23 @@ pub(super) fn check_file(path: &Path, metadata: &Metadata) -> Result<(), AuditEr
 
 #[cfg(unix)]
 mod unix {
-    use std::{fs::Metadata, os::unix::fs::MetadataExt as _, path::Path};
+    use std::{fs::Metadata, io, os::unix::fs::MetadataExt as _, path::Path};
+
+    use nix::{
+        fcntl::{AT_FDCWD, AtFlags},
+        unistd::{AccessFlags, faccessat},
+    };
 
     use crate::error::AuditError;
+
+    pub(super) fn may_write(path: &Path) -> io::Result<()> {
+        let wanted = if path.is_dir() {
+            AccessFlags::W_OK | AccessFlags::X_OK
+        } else {
+            AccessFlags::W_OK
+        };
+        Ok(faccessat(AT_FDCWD, path, wanted, AtFlags::AT_EACCESS)?)
+    }
 
     /// The permissions of a file or folder of this user. Root may change every file anyway.
     pub(super) fn owned(path: &Path, metadata: &Metadata) -> Result<u32, AuditError> {

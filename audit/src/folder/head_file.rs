@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{access, names::FileName};
 use crate::{chain::Head, error::AuditError};
 
-const NAME: &str = "head";
+pub(super) const NAME: &str = "head";
 /// It always has this length, so that a new content covers the old one whole.
 const LEN: usize = 256;
 

@@ -9,7 +9,7 @@ use std::{
 use super::access;
 use crate::error::AuditError;
 
-const NAME: &str = "lock";
+pub(super) const NAME: &str = "lock";
 /// The longest text about the holder that is shown.
 const LONGEST: u64 = 200;
 

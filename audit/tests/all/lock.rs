@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use temporal_kms_audit::{AuditError, AuditLog, AuditOptions};
+use temporal_kms_audit::{AuditError, AuditLog, AuditOptions, Target};
 
 use crate::{
     crash::child,
@@ -76,4 +76,36 @@ fn a_folder_is_not_created() {
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     assert!(refused(&file).contains("not a folder"));
+    for path in [missing, file] {
+        assert!(AuditLog::check_target(&Target::Folder(path)).is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_folder_is_checked_without_a_change_while_another_process_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = Target::Folder(folder.path().to_owned());
+    let mode = |path: &Path, mode| fs::set_permissions(path, PermissionsExt::from_mode(mode));
+    AuditLog::check_target(&target).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let log = AuditLog::open(&options(folder.path())).unwrap();
+    log.started().await.unwrap();
+    AuditLog::check_target(&target).unwrap();
+    log.close().await.unwrap();
+    drop(log);
+    for file in [&files(folder.path())[0], &folder.path().join("head")] {
+        mode(file, 0o666).unwrap();
+        let error = AuditLog::check_target(&target).unwrap_err();
+        assert!(
+            matches!(error, AuditError::FileNotPrivate { .. }),
+            "{error}"
+        );
+        mode(file, 0o600).unwrap();
+    }
+    mode(folder.path(), 0o777).unwrap();
+    let error = AuditLog::check_target(&target).unwrap_err();
+    assert!(
+        matches!(error, AuditError::FolderNotPrivate { .. }),
+        "{error}"
+    );
 }

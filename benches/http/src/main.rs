@@ -1,7 +1,9 @@
 //! Serves the codec server's handler of requests behind one of several layers. `cargo xtask bench layers` measures what each
-//! of them costs.
+//! of them costs. `cargo xtask bench polls` measures how long requests hold a thread.
 
 mod bare;
+mod bodies;
+mod polls;
 
 use std::{
     fs,
@@ -38,6 +40,8 @@ enum Layers {
     Routed,
     /// The codec server as it is
     Served,
+    /// No network: prints how long hostile bodies hold a thread
+    Polls,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -57,6 +61,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             server.run(CancellationToken::new(), None).await;
             Ok(())
         }
+        Layers::Polls => polls::measure(&Handler::of(&server)).await,
         layers => bare::serve(Handler::of(&server), layers == Layers::Routed).await,
     }
 }

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::rounds::timed;
 
-/// The same through the SDK's `PayloadCodec`.
+/// The numbers of another way to encode and decode the same payloads.
 #[derive(Serialize)]
-pub(crate) struct Sdk {
+pub(crate) struct Numbers {
     pub(crate) encode_ns: f64,
     pub(crate) decode_ns: f64,
     pub(crate) encode_allocations: f64,

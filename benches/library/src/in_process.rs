@@ -8,9 +8,10 @@ use temporal_kms_codec::{Codec, Payload};
 use tokio::runtime::Runtime;
 
 use crate::{
-    batches::{Sdk, allocations, batches},
+    batches::{Numbers, allocations, batches},
     payloads::{codec, local_key, payload},
     rounds::{Work, medians, timed},
+    shared,
 };
 
 const CASES: [(usize, usize); 10] = [
@@ -21,9 +22,9 @@ const CASES: [(usize, usize); 10] = [
     (16 << 10, 1),
     (16 << 10, 100),
     (1 << 20, 1),
-    (1 << 20, 16),
+    (1 << 20, 100),
     (16 << 20, 1),
-    (16 << 20, 2),
+    (16 << 20, 8),
 ];
 
 /// The numbers of one size and batch. Times are of one payload.
@@ -37,8 +38,11 @@ pub(crate) struct Row {
     decode_ns: f64,
     encode_allocations: f64,
     decode_allocations: f64,
+    /// With payloads that share their metadata.
+    shared: Numbers,
+    /// Through the SDK's `PayloadCodec`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sdk: Option<Sdk>,
+    sdk: Option<Numbers>,
 }
 
 pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
@@ -74,6 +78,7 @@ fn row(runtime: &Runtime, codec: &Codec, size: usize, batch: usize) -> anyhow::R
         decode_ns,
         encode_allocations: allocations(&plain, &encode)?,
         decode_allocations: allocations(&sealed, &decode)?,
+        shared: shared::measure(runtime, codec, size, batch)?,
         #[cfg(feature = "sdk")]
         sdk: Some(crate::sdk::measure(runtime, codec, size, batch)?),
         #[cfg(not(feature = "sdk"))]

@@ -9,6 +9,7 @@ mod rounds;
 mod scaling;
 #[cfg(feature = "sdk")]
 mod sdk;
+mod shared;
 mod simulated_kms;
 #[cfg(feature = "sdk")]
 mod worker;
@@ -21,7 +22,7 @@ enum Arguments {
     InProcess,
     /// The calls of a key service for a million payloads
     Economy,
-    /// Cost over number of payloads, data keys and namespaces, and of hostile bodies
+    /// Cost over the size of a payload, and the number of payloads, data keys and namespaces
     Scaling,
     /// Workflows per second of workers on a Temporal server
     #[cfg(feature = "sdk")]

@@ -1,19 +1,13 @@
-//! How costs grow: with payloads, with data keys, with namespaces, and with hostile bodies.
+//! How costs grow: with the size of a payload, with payloads, with data keys and with namespaces.
 
 use serde::Serialize;
 use temporal_kms_codec::{CacheLimits, Codec, Namespace, Payload};
-use temporal_kms_codec_proto::json;
 use tokio::runtime::Runtime;
 
 use crate::{
     payloads::{codec, local_key, payload},
     rounds::{Work, medians, timed},
 };
-
-/// The longest body that the codec server takes by default.
-const LONGEST_BODY: usize = 8 << 20;
-/// The most payloads of one.
-const MOST_PAYLOADS: usize = 1000;
 
 /// One measurement: the time for one of `count`.
 #[derive(Serialize)]
@@ -23,30 +17,18 @@ pub(crate) struct Point {
     ns_each: f64,
 }
 
-/// A hostile body of 8 MiB.
-#[derive(Serialize)]
-pub(crate) struct Hostile {
-    body: &'static str,
-    bytes: usize,
-    ms: f64,
-    is_accepted: bool,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Scaling {
-    points: Vec<Point>,
-    hostile: Vec<Hostile>,
-}
-
-pub(crate) fn measure() -> anyhow::Result<Scaling> {
+pub(crate) fn measure() -> anyhow::Result<Vec<Point>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let mut points = Vec::new();
+    for size in [64, 1 << 10, 16 << 10, 256 << 10, 1 << 20, 16 << 20] {
+        points.push(bytes_of_a_payload(&runtime, size)?);
+    }
     for count in [1, 10, 100, 1000, 10_000] {
         points.push(payloads_in_a_batch(&runtime, count)?);
     }
-    for count in [1, 100, 1000, 5000, 10_000] {
+    for count in [1, 100, 1000, 10_000, 100_000] {
         points.push(data_keys(&runtime, "data keys", count, count)?);
     }
     points.push(data_keys(
@@ -58,10 +40,7 @@ pub(crate) fn measure() -> anyhow::Result<Scaling> {
     for count in [1, 100, 10_000] {
         points.push(namespaces(&runtime, count)?);
     }
-    Ok(Scaling {
-        points,
-        hostile: hostile(),
-    })
+    Ok(points)
 }
 
 fn point(series: &'static str, count: usize, work: Work<'_>) -> anyhow::Result<Point> {
@@ -86,6 +65,17 @@ fn decoding<'d>(runtime: &'d Runtime, codec: &'d Codec, sealed: &'d [Payload]) -
         done?;
         Ok(took)
     })
+}
+
+/// The time for each byte.
+fn bytes_of_a_payload(runtime: &Runtime, size: usize) -> anyhow::Result<Point> {
+    let folder = tempfile::tempdir()?;
+    let codec = codec("default", local_key(folder.path())?)?;
+    let sealed = runtime.block_on(codec.encode(vec![payload(size)]))?;
+    let mut point = point("bytes of a payload", 1, decoding(runtime, &codec, &sealed))?;
+    point.count = size;
+    point.ns_each /= f64::from(u32::try_from(size)?);
+    Ok(point)
 }
 
 fn payloads_in_a_batch(runtime: &Runtime, count: usize) -> anyhow::Result<Point> {
@@ -143,68 +133,4 @@ fn namespaces(runtime: &Runtime, count: usize) -> anyhow::Result<Point> {
         Ok(took)
     });
     point("namespaces", count, work)
-}
-
-/// How long bodies that are made to cost much keep a thread busy.
-fn hostile() -> Vec<Hostile> {
-    let entries = |count: usize| {
-        let entry = |number: usize| format!(r#""{number}":"""#);
-        (0..count).map(entry).collect::<Vec<_>>().join(",")
-    };
-    let one = format!(r#"{{"metadata":{{{}}}}}"#, entries(64));
-    let escaped = format!(r#"{{"m\u0065tadata":{{{}}}}}"#, entries(64));
-    let many = |payload: &str| {
-        let count = MOST_PAYLOADS.min(LONGEST_BODY / (payload.len() + 1));
-        format!(r#"{{"payloads":[{}]}}"#, vec![payload; count].join(","))
-    };
-    let bodies = [
-        ("630,000 metadata keys in one payload", {
-            format!(
-                r#"{{"payloads":[{{"metadata":{{{}}}}}]}}"#,
-                entries(630_000)
-            )
-        }),
-        ("1,000 payloads with 64 metadata keys each", many(&one)),
-        ("the same, with an escape in each", many(&escaped)),
-        ("one unknown field, nested a million times", {
-            let depth = 1 << 20;
-            let (open, close) = ("[".repeat(depth), "]".repeat(depth));
-            format!(r#"{{"payloads":[{{"x":{open}{close}}}]}}"#)
-        }),
-        ("one unknown field with a million names", {
-            format!(r#"{{"payloads":[{{"x":{{{}}}}}]}}"#, entries(600_000))
-        }),
-        ("data of 8 MiB that are not base64 at their end", {
-            let data = "A".repeat(LONGEST_BODY - 64);
-            format!(r#"{{"payloads":[{{"data":"{data}!"}}]}}"#)
-        }),
-        ("data of 8 MiB in escapes", {
-            let data = r"\u0041".repeat(LONGEST_BODY / 6 - 64);
-            format!(r#"{{"payloads":[{{"data":"{data}"}}]}}"#)
-        }),
-        ("a key of 8 MiB", {
-            let key = "k".repeat(LONGEST_BODY - 128);
-            format!(r#"{{"payloads":[{{"metadata":{{"{key}":""}}}}]}}"#)
-        }),
-        ("8 MiB of spaces", {
-            format!(r#"{{"payloads":[{}]}}"#, " ".repeat(LONGEST_BODY - 64))
-        }),
-        ("8 MiB of empty payloads", {
-            format!(
-                r#"{{"payloads":[{}]}}"#,
-                "{},".repeat(LONGEST_BODY / 3 - 64)
-            )
-        }),
-    ];
-    let limits = json::Limits::new(MOST_PAYLOADS);
-    let measured = bodies.into_iter().map(|(body, text)| {
-        let (parsed, took) = timed(|| json::parse_payloads(text.as_bytes(), &limits));
-        Hostile {
-            body,
-            bytes: text.len(),
-            ms: took.as_secs_f64() * 1e3,
-            is_accepted: parsed.is_ok(),
-        }
-    });
-    measured.collect()
 }

@@ -8,7 +8,7 @@ use temporalio_common::{
 use tokio::runtime::Runtime;
 
 use crate::{
-    batches::{Sdk, allocations, batches},
+    batches::{Numbers, allocations, batches},
     rounds::{Work, medians},
 };
 
@@ -17,7 +17,7 @@ pub(crate) fn measure(
     codec: &Codec,
     size: usize,
     batch: usize,
-) -> anyhow::Result<Sdk> {
+) -> anyhow::Result<Numbers> {
     let payload = Payload {
         metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
         data: vec![b'x'; size],
@@ -35,7 +35,7 @@ pub(crate) fn measure(
         Box::new(|count| batches(&sealed, count, &decode)),
     ];
     let [encode_ns, decode_ns] = medians(works, batch)?;
-    Ok(Sdk {
+    Ok(Numbers {
         encode_ns,
         decode_ns,
         encode_allocations: allocations(&plain, &encode)?,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use temporal_kms::{EncryptionContext, KeyDescription, KeyProvider, KeyUri, ProviderError};
+use temporal_kms::{EncryptionContext, KeyProvider, KeyUri, ProviderError, UsableKey};
 use zeroize::Zeroizing;
 
 /// The median of a call.
@@ -80,7 +80,7 @@ impl KeyProvider for SimulatedKms {
         self.key.open(sealed, context).await
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        self.key.describe().await
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
+        self.key.check_usable().await
     }
 }

@@ -1,5 +1,6 @@
 //! What several commands need: how they end, where they write, and how they reach keys.
 
+pub(crate) mod audit_log;
 pub(crate) mod codec_args;
 pub(crate) mod exit;
 pub(crate) mod kms_args;

@@ -25,21 +25,29 @@ use temporal_kms_codec_service::lifecycle;
 
 pub(super) use self::arguments::{DoctorArgs, HELP};
 use self::{codecs::Codecs, finding::Findings, key::KeyExam, subject::Subject};
-use super::exit::Failure;
+use super::{
+    audit_log::{CommandEvent, CommandLog},
+    exit::Failure,
+};
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
-    let findings = lifecycle::run(async { Ok(examine(args).await) })?;
+    let findings = lifecycle::run(async {
+        let log = args.audit.open(CommandEvent::of("doctor")).await?;
+        let findings = examine(args, &log).await;
+        log.close(Ok(findings)).await
+    })?;
     report::print(&findings, args.json)?;
     findings
         .status()
         .map_or(Ok(()), |status| Err(Failure::said(status)))
 }
 
-async fn examine(args: &DoctorArgs) -> Findings {
+async fn examine(args: &DoctorArgs, log: &CommandLog) -> Findings {
     let mut findings = Findings::default();
-    let Some(subject) = Subject::read(args, &mut findings) else {
+    let Some(mut subject) = Subject::read(args, &mut findings) else {
         return findings;
     };
+    log.observe(&mut subject.kms);
     let progress = progress(args.json);
     let mut opened = BTreeMap::new();
     let mut unusable = BTreeMap::new();

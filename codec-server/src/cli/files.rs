@@ -13,6 +13,7 @@ use temporal_kms_codec_service::{lifecycle, local_key::DEFAULT_LOCAL_KEY};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
 use super::{
+    audit_log::{AuditArgs, CommandEvent, CommandLog},
     exit::{Failure, Status, with_exit_codes},
     kms_args::KmsArgs,
     output::{Destination, is_standard},
@@ -27,6 +28,16 @@ const SUFFIX: &str = "sealed";
 pub(super) enum Operation {
     Seal,
     Open,
+}
+
+impl Operation {
+    /// The command.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seal => "seal",
+            Self::Open => "open",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -47,6 +58,8 @@ pub(super) struct FileArgs {
     keys: Vec<String>,
     #[command(flatten)]
     kms: KmsArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// A pair of the context. It is not stored: opening the file needs the same
     /// pairs. By default the context is purpose=file.
     #[arg(long = "context", value_name = "NAME=VALUE", value_parser = pair)]
@@ -77,10 +90,12 @@ pub(super) fn help() -> String {
 pub(super) fn run(operation: Operation, args: &FileArgs) -> Result<(), Failure> {
     let context = context(args)?;
     let destination = destination(operation, args)?;
-    lifecycle::run_interruptible(
-        destination.consequence(),
-        process(operation, args, &context, destination),
-    )
+    lifecycle::run_interruptible(destination.consequence(), async {
+        let event = CommandEvent::of(operation.as_str()).reading(&[&args.file]);
+        let log = args.audit.open(event).await?;
+        let done = process(operation, args, &context, destination, &log).await;
+        log.close(done).await
+    })
 }
 
 async fn process(
@@ -88,8 +103,9 @@ async fn process(
     args: &FileArgs,
     context: &EncryptionContext,
     destination: Destination,
+    log: &CommandLog,
 ) -> Result<(), Failure> {
-    let sealer = sealer(args).await?;
+    let sealer = sealer(args, log).await?;
 
     let (input, len) = open_input(&args.file).await?;
     let progress = progress::bytes(args.quiet, len);
@@ -130,8 +146,9 @@ async fn transfer(
     })
 }
 
-async fn sealer(args: &FileArgs) -> Result<Sealer, Failure> {
+async fn sealer(args: &FileArgs, log: &CommandLog) -> Result<Sealer, Failure> {
     let mut options = args.kms.options()?;
+    log.observe(&mut options);
     let mut builder = Sealer::builder();
     for uri in &args.keys {
         let uri = options

@@ -1,7 +1,6 @@
 //! `keys`: creates keys and looks after them.
 
 mod arguments;
-mod audited;
 mod confirm;
 mod dotenv;
 mod operation;
@@ -16,7 +15,7 @@ use temporal_kms_codec_service::lifecycle;
 
 use self::arguments::KeysCommand;
 pub(super) use self::arguments::{KeysArgs, help};
-use super::exit::Failure;
+use super::{audit_log::CommandEvent, exit::Failure};
 
 #[cfg(fuzzing)]
 pub use self::dotenv::with_setting;
@@ -24,11 +23,12 @@ pub use self::dotenv::with_setting;
 pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {
     let mut options = args.kms.options()?;
     lifecycle::run(async {
-        let log = audited::open(args.audit_log.as_deref(), &mut options).await?;
+        let log = args.audit.open(CommandEvent::of("keys")).await?;
+        log.observe(&mut options);
         let done = match &args.command {
             KeysCommand::Setup(setup) => setup::run(setup, &options, args.json).await,
             KeysCommand::OfKey(command) => operation::run(command, &options, args.json).await,
         };
-        audited::close(log, done).await
+        log.close(done).await
     })
 }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use zeroize::Zeroizing;
 
 use super::{
+    audit_log::{AuditArgs, CommandEvent, CommandLog},
     exit::{Failure, Status, print_answer, with_exit_codes},
     kms_args::KmsArgs,
     output::{Destination, is_standard},
@@ -46,6 +47,8 @@ pub(super) struct SignArgs {
     force: bool,
     #[command(flatten)]
     kms: KmsArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +74,8 @@ pub(super) struct VerifyArgs {
     json: bool,
     #[command(flatten)]
     kms: KmsArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
 }
 
 const SIGN_EXAMPLES: &str = "\
@@ -128,64 +133,82 @@ pub(super) fn sign(args: &SignArgs) -> Result<(), Failure> {
     };
     let destination = Destination::new(&path, args.force, Some(&args.file))?;
     lifecycle::run_interruptible(destination.consequence(), async {
-        let (kms, key) = open(&args.kms, &args.key)?;
-        let signer = kms.signer(&key).await.map_err(Failure::from)?;
-        let data = read(&args.file, MAX_FILE).await?;
-        let signature = signer.sign(&data).await.map_err(Failure::from)?;
-        let written = if args.raw {
-            signature.bytes
-        } else {
-            let file = SignatureFile {
-                key: signature.key.to_string(),
-                version: signature.version,
-                algorithm: signature.algorithm,
-                signature: BASE64.encode(&signature.bytes),
-            };
-            let mut json = serde_json::to_vec_pretty(&file)
-                .map_err(|error| Failure::new(Status::Software, error))?;
-            json.push(b'\n');
-            json
-        };
-        let output = destination.open().await?;
-        output.write(Zeroizing::new(written)).await?;
-        output.finish()
+        let event = CommandEvent::of("sign").reading(&[&args.file]);
+        let log = args.audit.open(event).await?;
+        let done = write_signature(args, destination, &log).await;
+        log.close(done).await
     })
+}
+
+async fn write_signature(
+    args: &SignArgs,
+    destination: Destination,
+    log: &CommandLog,
+) -> Result<(), Failure> {
+    let (kms, key) = open(&args.kms, &args.key, log)?;
+    let signer = kms.signer(&key).await.map_err(Failure::from)?;
+    let data = read(&args.file, MAX_FILE).await?;
+    let signature = signer.sign(&data).await.map_err(Failure::from)?;
+    let written = if args.raw {
+        signature.bytes
+    } else {
+        let file = SignatureFile {
+            key: signature.key.to_string(),
+            version: signature.version,
+            algorithm: signature.algorithm,
+            signature: BASE64.encode(&signature.bytes),
+        };
+        let mut json = serde_json::to_vec_pretty(&file)
+            .map_err(|error| Failure::new(Status::Software, error))?;
+        json.push(b'\n');
+        json
+    };
+    let output = destination.open().await?;
+    output.write(Zeroizing::new(written)).await?;
+    output.finish()
 }
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     lifecycle::run(async {
         let path = args.signature.clone().unwrap_or_else(|| beside(&args.file));
-        if is_standard(&args.file) && is_standard(&path) {
-            return Err(Failure::new(
-                Status::Usage,
-                "--signature: name the file of the signature, since the file itself is read from stdin",
-            ));
-        }
-        let written = read(&path, MAX_SMALL).await?;
-        let data = read(&args.file, MAX_FILE).await?;
-        let (signature, valid) = match &args.public_key {
-            Some(file) => offline(&data, &written, file).await?,
-            None => by_service(&data, &written, args).await?,
-        };
-        let answer = Verified {
-            file: args.file.display().to_string(),
-            key: args.key.as_ref().map(|_| signature.key.to_string()),
-            version: signature.version,
-            algorithm: signature.algorithm,
-            valid,
-        };
-        if !valid {
-            return Err(Failure::new(
-                Status::Data,
-                format_args!(
-                    "{}: the signature is not one of this file by this key: the file was changed, or something else was signed",
-                    path.display()
-                ),
-            ));
-        }
-        print_answer(args.json, &answer, || {
-            format!("{}: the signature is valid", answer.file)
-        })
+        let event = CommandEvent::of("verify").reading(&[&args.file, &path]);
+        let log = args.audit.open(event).await?;
+        let done = check(args, &path, &log).await;
+        log.close(done).await
+    })
+}
+
+async fn check(args: &VerifyArgs, path: &Path, log: &CommandLog) -> Result<(), Failure> {
+    if is_standard(&args.file) && is_standard(path) {
+        return Err(Failure::new(
+            Status::Usage,
+            "--signature: name the file of the signature, since the file itself is read from stdin",
+        ));
+    }
+    let written = read(path, MAX_SMALL).await?;
+    let data = read(&args.file, MAX_FILE).await?;
+    let (signature, valid) = match &args.public_key {
+        Some(file) => offline(&data, &written, file).await?,
+        None => by_service(&data, &written, args, log).await?,
+    };
+    let answer = Verified {
+        file: args.file.display().to_string(),
+        key: args.key.as_ref().map(|_| signature.key.to_string()),
+        version: signature.version,
+        algorithm: signature.algorithm,
+        valid,
+    };
+    if !valid {
+        return Err(Failure::new(
+            Status::Data,
+            format_args!(
+                "{}: the signature is not one of this file by this key: the file was changed, or something else was signed",
+                path.display()
+            ),
+        ));
+    }
+    print_answer(args.json, &answer, || {
+        format!("{}: the signature is valid", answer.file)
     })
 }
 
@@ -204,9 +227,10 @@ async fn by_service(
     data: &[u8],
     written: &[u8],
     args: &VerifyArgs,
+    log: &CommandLog,
 ) -> Result<(Signature, bool), Failure> {
     let uri = args.key.as_deref().unwrap_or_default();
-    let (kms, key) = open(&args.kms, uri)?;
+    let (kms, key) = open(&args.kms, uri, log)?;
     let signer = kms.signer(&key).await.map_err(Failure::from)?;
     // Bytes alone are the newest version's.
     let algorithm = if let Ok(file) = serde_json::from_slice::<SignatureFile>(written) {
@@ -234,8 +258,9 @@ fn parse(written: &[u8], key: &KeyUri, algorithm: SignatureAlgorithm) -> Signatu
     }
 }
 
-fn open(args: &KmsArgs, uri: &str) -> Result<(Kms, KeyUri), Failure> {
+fn open(args: &KmsArgs, uri: &str, log: &CommandLog) -> Result<(Kms, KeyUri), Failure> {
     let mut kms = args.options()?;
+    log.observe(&mut kms);
     let key = kms
         .read_key(uri)
         .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;

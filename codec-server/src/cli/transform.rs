@@ -16,6 +16,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use self::input::Input;
 use super::{
+    audit_log::CommandLog,
     codec_args::CodecArgs,
     exit::{self, Failure, Status, with_exit_codes},
     output::{Destination, is_standard},
@@ -29,6 +30,16 @@ const MOST_NAMED: usize = 100;
 pub(super) enum Operation {
     Encode,
     Decode,
+}
+
+impl Operation {
+    /// The command.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Encode => "encode",
+            Self::Decode => "decode",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -92,10 +103,12 @@ pub(super) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
 fn run(operation: Operation, args: &TransformArgs, as_text: bool) -> Result<(), Failure> {
     let input = (!is_standard(&args.file)).then_some(args.file.as_path());
     let destination = Destination::new(&args.output, args.force, input)?;
-    lifecycle::run_interruptible(
-        destination.consequence(),
-        process(operation, args, as_text, destination),
-    )
+    lifecycle::run_interruptible(destination.consequence(), async {
+        let files = std::slice::from_ref(&args.file);
+        let log = args.codec.log(operation.as_str(), files).await?;
+        let done = process(operation, args, as_text, destination, &log).await;
+        log.close(done).await
+    })
 }
 
 async fn process(
@@ -103,8 +116,9 @@ async fn process(
     args: &TransformArgs,
     as_text: bool,
     destination: Destination,
+    log: &CommandLog,
 ) -> Result<(), Failure> {
-    let codec = args.codec.codec().await?;
+    let codec = args.codec.codec(log).await?;
     let (path, limit) = (args.file.clone(), args.max_input);
     let bytes = tokio::task::spawn_blocking(move || read(&path, limit))
         .await

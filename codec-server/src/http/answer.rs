@@ -12,10 +12,10 @@ const PLACEHOLDERS: HeaderName = HeaderName::from_static("codec-server-placehold
 /// Which payloads of the answer are storage references, and so not authenticated.
 const REFERENCES: HeaderName = HeaderName::from_static("codec-server-references");
 
-/// The payloads that were asked for. The answer is complete in memory before its status is sent, so it cannot fail
+/// The payloads that were asked for. All of them are encoded or decoded before the status is sent, so the answer cannot fail
 /// half-way.
 pub(super) fn success(done: Done) -> Response {
-    let mut response = Response::new(Body::from(done.answer));
+    let mut response = Response::new(Body::new(done.answer));
     let headers = response.headers_mut();
     let json = HeaderValue::from_static("application/json");
     headers.insert(header::CONTENT_TYPE, json);

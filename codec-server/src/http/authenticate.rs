@@ -30,9 +30,9 @@ pub(super) fn authorize(
     namespace: &Namespace,
 ) -> Result<(), RequestError> {
     let operation = match operation {
-        Operation::Encode => auth::Operation::ENCODE,
-        Operation::Decode => auth::Operation::DECODE,
-        Operation::Download => auth::Operation::DOWNLOAD,
+        Operation::Encode => auth::Action::ENCODE,
+        Operation::Decode => auth::Action::DECODE,
+        Operation::Download => auth::Action::DOWNLOAD,
     };
     Ok(identity.allows(operation, namespace)?)
 }

@@ -6,11 +6,11 @@ use std::{
     array,
     collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use arc_swap::{ArcSwapOption, Guard};
-use temporal_kms_codec::{Namespace, SharedPayload};
+use temporal_kms_codec::{Namespace, SharedPayload, payload::ENCODING};
 use temporal_kms_codec_proto::{Metadata, json::LastMetadata};
 
 use super::shown_ciphertext::is_sealed;
@@ -64,6 +64,12 @@ pub(super) struct Kept {
     metadata: Arc<Metadata>,
 }
 
+/// The metadata of most values that callers encode.
+pub(super) static OF_VALUES: LazyLock<Kept> = LazyLock::new(|| Kept {
+    text: br#"{"encoding":"anNvbi9wbGFpbg=="}"#.to_vec(),
+    metadata: Arc::new([(ENCODING.to_owned(), b"json/plain".to_vec())].into()),
+});
+
 impl KnownMetadata {
     /// What is known now.
     pub(super) fn load(&self) -> Guard<Option<Arc<Kept>>> {
@@ -109,6 +115,14 @@ mod tests {
         let last = Some((text, Arc::clone(&metadata)));
         known.learn(known.load().as_deref(), &last);
         metadata
+    }
+
+    #[test]
+    fn the_text_of_usual_metadata_is_what_they_are() {
+        let (text, metadata) = OF_VALUES.as_last();
+        let payload = [br#"{"metadata":"#.as_slice(), text, b"}"].concat();
+        let read = temporal_kms_codec_proto::json::parse_payload(&payload);
+        assert_eq!(read.unwrap().metadata, *metadata);
     }
 
     #[test]

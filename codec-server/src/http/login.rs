@@ -1,4 +1,4 @@
-//! `/auth/login`, `/auth/callback` and `/auth/logout`: signing in with a browser.
+//! `/auth/login`, `/auth/callback` and `/auth/logout`, also as `/login` and `/logout`: signing in with a browser.
 
 use std::sync::Arc;
 

@@ -42,7 +42,7 @@ const INDEX: File = File {
 };
 
 /// The files below `/page/`.
-const FILES: [File; 8] = [
+const FILES: [File; 9] = [
     file("style.css", STYLE, include_str!("../page/style.css")),
     file("main.js", SCRIPT, include_str!("../page/main.js")),
     file("base64.js", SCRIPT, include_str!("../page/base64.js")),
@@ -50,6 +50,7 @@ const FILES: [File; 8] = [
     file("history.js", SCRIPT, include_str!("../page/history.js")),
     file("state.js", SCRIPT, include_str!("../page/state.js")),
     file("value.js", SCRIPT, include_str!("../page/value.js")),
+    file("version.js", SCRIPT, include_str!("../page/version.js")),
     file("view.js", SCRIPT, include_str!("../page/view.js")),
 ];
 

@@ -35,7 +35,8 @@ pub(super) fn placeholder(error: &Error, request: RequestId) -> Payload {
 
 /// Whether the value is a placeholder. An editor may have changed its spaces.
 pub(super) fn is_placeholder(data: &[u8]) -> bool {
-    if data.len() > LONGEST || FINDER.find(data).is_none() {
+    let may_be = data.len() <= LONGEST && data.trim_ascii_start().starts_with(b"{");
+    if !may_be || FINDER.find(data).is_none() {
         return false;
     }
     let Ok(Value::Object(object)) = serde_json::from_slice(data) else {
@@ -85,6 +86,7 @@ mod tests {
         let value: Value = serde_json::from_slice(&ours.data).unwrap();
         let pretty = serde_json::to_string_pretty(&value).unwrap();
         assert!(is_placeholder(pretty.as_bytes()));
+        assert!(is_placeholder(format!("\r\n\t {pretty} \n").as_bytes()));
         for other in [
             "",
             "\"codec-server error\"",

@@ -68,11 +68,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         let place = middleware::from_fn_with_state(Arc::clone(&app), in_place);
         method.route_layer(place).fallback(pipeline::handle)
     };
+    let (log_in, log_out) = (own(get(login::begin)), own(post(login::end)));
     page.route("/whoami", own(get(whoami)))
         .route("/status", own(get(status)))
-        .route("/auth/login", own(get(login::begin)))
+        .route("/auth/login", log_in.clone())
         .route("/auth/callback", own(get(login::finish)))
-        .route("/auth/logout", own(post(login::end)))
+        .route("/auth/logout", log_out.clone())
+        // Shorter names of the same.
+        .route("/login", log_in)
+        .route("/logout", log_out)
         .fallback(pipeline::handle)
         .layer(app.origins.cors_layer())
         .with_state(app)

@@ -4,7 +4,7 @@
 mod server;
 mod table;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
 use axum::{
     Json,
@@ -55,7 +55,7 @@ fn tables(app: &App, identity: &Identity) -> Result<Vec<Table>, RequestError> {
         .iter()
         .flat_map(|(_, config)| config.encrypt.iter().chain(&config.decrypt))
         .collect();
-    Ok(vec![namespaces(app, &seen), ages(app, &keys)])
+    Ok(vec![namespaces(app, &seen), versions(app, &keys)])
 }
 
 /// Whether the caller has the role `admin` in every namespace, and may see what concerns all of them.
@@ -134,17 +134,32 @@ fn formats(config: &NamespaceConfig) -> Vec<Format> {
     formats
 }
 
-/// How old the version of each key is that encrypts now, as far as its service has said it.
-fn ages(app: &App, keys: &BTreeSet<&KeyUri>) -> Table {
-    let known = app.metrics.primary_version_ages();
+/// The version of each key that encrypts now, as far as its service has told it. No service is asked for this.
+fn versions(app: &App, keys: &BTreeSet<&KeyUri>) -> Table {
+    const NOT_KNOWN: &str = "not known";
+    let known = app.metrics.primary_versions();
+    let now = SystemTime::now();
+    let since = |time: SystemTime| shown_age(now.duration_since(time).unwrap_or_default());
     let rows = keys.iter().take(MOST_ROWS).map(|key| {
-        let age = known.get(*key).copied();
-        let age = age.map_or_else(|| "not known".to_owned(), shown_age);
-        vec![key.to_string(), age]
+        let primary = known.get(*key);
+        let version = primary.and_then(|primary| primary.version.clone());
+        let age = primary.and_then(|primary| primary.created).map(since);
+        let asked = primary.map(|primary| format!("{} ago", since(primary.told_at)));
+        vec![
+            key.to_string(),
+            version.unwrap_or_else(|| NOT_KNOWN.to_owned()),
+            age.unwrap_or_else(|| NOT_KNOWN.to_owned()),
+            asked.unwrap_or_default(),
+        ]
     });
     Table {
         title: "Keys",
-        columns: &["key", "age of the version that encrypts"],
+        columns: &[
+            "key",
+            "version that encrypts",
+            "age of that version",
+            "told by its service",
+        ],
         rows: rows.collect(),
     }
 }

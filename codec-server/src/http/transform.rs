@@ -6,21 +6,20 @@ use std::{
     vec,
 };
 
-use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
-use temporal_kms::support::{erase, erase_vec};
 use temporal_kms_codec::{
-    Codec, Decoder, Error, Payload, PayloadExt as _, SharedPayload, Undecoded,
+    Codec, Decoder, Error, Payload, PayloadExt as _, SharedPayload, Undecoded, payload::Metadata,
 };
-use temporal_kms_codec_proto::json;
+use temporal_kms_codec_proto::{self as proto, OncePerMetadata, json};
 use temporal_kms_codec_service::namespaces::NamespaceCodec;
 use tokio::task::yield_now;
 
 use super::{
+    answer_body::AnswerBody,
     asked::Asked,
     body::{Parts, Received},
-    known_metadata::KnownMetadata,
+    known_metadata::{self, KnownMetadata},
     memory::Share,
     placeholder::{self, placeholder},
     plain::Plain,
@@ -42,7 +41,7 @@ const MOST_LOGGED: usize = 8;
 /// The answer to a request, and what the log and the headers say of it.
 #[derive(Debug)]
 pub(super) struct Done {
-    pub(super) answer: Bytes,
+    pub(super) answer: AnswerBody,
     pub(super) payloads: usize,
     /// Which payloads were answered by placeholders, counted from 0.
     pub(super) placeholders: Vec<usize>,
@@ -73,7 +72,13 @@ struct Parsed {
 impl Parsed {
     /// Whether the body held envelopes and nothing else.
     fn is_ciphertext(&self) -> bool {
-        self.is_direct && !self.payloads.is_empty() && self.payloads.iter().all(is_sealed)
+        let mut sealed = OncePerMetadata::default();
+        self.is_direct
+            && !self.payloads.is_empty()
+            && self
+                .payloads
+                .iter()
+                .all(|payload| sealed.get(&payload.metadata, || is_sealed(payload)))
     }
 }
 
@@ -152,13 +157,18 @@ impl Request<'_> {
 
     /// Reads a body in the form that most clients send.
     fn parse_direct(&self, parts: &[&[u8]], limits: &json::Limits) -> Option<Parsed> {
-        let known = self.known_metadata.load();
-        let mut last = known.as_ref().map(|known| known.as_last());
-        let payloads = json::parse_shared_payloads_in_parts(parts, limits, &mut last)?;
         // What callers encode says nothing of the envelopes to come.
-        if self.operation == Operation::Decode {
+        let payloads = if self.operation == Operation::Encode {
+            let mut last = Some(known_metadata::OF_VALUES.as_last());
+            json::parse_shared_payloads_in_parts(parts, limits, Codec::SEALING_ROOM, &mut last)?
+        } else {
+            let known = self.known_metadata.load();
+            let mut last = known.as_ref().map(|known| known.as_last());
+            let room = proto::Room::default();
+            let payloads = json::parse_shared_payloads_in_parts(parts, limits, room, &mut last)?;
             self.known_metadata.learn(known.as_deref(), &last);
-        }
+            payloads
+        };
         Some(Parsed {
             payloads: payloads.into(),
             is_direct: true,
@@ -388,49 +398,15 @@ impl Answered {
         });
     }
 
-    /// Writes the answer. Its share of the memory is held until the client has read it.
-    async fn write(self, mut share: Share, is_secret: bool) -> Result<Done, RequestError> {
-        let length = json::shared_payloads_len(&self.payloads);
-        share.grow(length).await?;
-        let count = self.payloads.len();
-        let payloads = self.payloads.take();
-        let text = if is_secret {
-            json::write_and_erase(payloads, erase)
-        } else {
-            json::write_shared_payloads(&payloads)
-        };
-        share.keep(length);
+    /// The answer, which takes its share of the memory until the client has read it.
+    async fn write(self, share: Share, is_secret: bool) -> Result<Done, RequestError> {
+        let (payloads, memory) = (self.payloads.len(), total(&self.payloads));
         Ok(Done {
-            answer: Bytes::from_owner(Answer {
-                text,
-                is_secret,
-                _share: share,
-            }),
-            payloads: count,
+            answer: AnswerBody::new(self.payloads, memory, is_secret, share).await?,
+            payloads,
             placeholders: self.placeholders,
             references: self.references,
         })
-    }
-}
-
-/// An answer that is being sent. Plaintext is erased, and the memory released, when the client has read it.
-struct Answer {
-    text: Vec<u8>,
-    is_secret: bool,
-    _share: Share,
-}
-
-impl AsRef<[u8]> for Answer {
-    fn as_ref(&self) -> &[u8] {
-        &self.text
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if self.is_secret {
-            erase_vec(&mut self.text);
-        }
     }
 }
 
@@ -472,23 +448,40 @@ impl Room<'_> {
 
 /// The bytes of a payload's data and metadata.
 fn content(payload: &SharedPayload) -> usize {
-    let metadata = payload.metadata.iter();
-    let metadata: usize = metadata.map(|(key, value)| key.len() + value.len()).sum();
-    payload.data.len() + metadata
+    payload.data.len() + metadata_content(&payload.metadata)
+}
+
+fn metadata_content(metadata: &Metadata) -> usize {
+    let entries = metadata.iter();
+    entries.map(|(key, value)| key.len() + value.len()).sum()
 }
 
 /// Roughly the memory that a payload takes.
 fn footprint(payload: &SharedPayload) -> usize {
+    metadata_footprint(&payload.metadata) + own_footprint(payload)
+}
+
+fn metadata_footprint(metadata: &Metadata) -> usize {
     /// One node of the map and two allocations.
     const ENTRY: usize = 112;
-    content(payload)
-        + payload.metadata.len() * ENTRY
+    metadata_content(metadata) + metadata.len() * ENTRY
+}
+
+/// Without the metadata.
+fn own_footprint(payload: &SharedPayload) -> usize {
+    payload.data.len()
         + std::mem::size_of_val(payload.external_payloads.as_slice())
         + size_of::<SharedPayload>()
 }
 
+/// The footprints of all of them together.
 fn total(payloads: &[SharedPayload]) -> usize {
-    payloads.iter().map(footprint).sum()
+    let mut footprints = OncePerMetadata::default();
+    let footprints = payloads.iter().map(|payload| {
+        let metadata = &*payload.metadata;
+        footprints.get(metadata, || metadata_footprint(metadata)) + own_footprint(payload)
+    });
+    footprints.sum()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 // Asks /decode, and says of each payload what became of it. It uses the same endpoint as the Web UI.
 
 import { toText } from "./base64.js";
+import { versionIn } from "./version.js";
 
 const MOST_PAYLOADS = 100;
 const MOST_CHARACTERS = 1 << 20;
@@ -19,15 +20,21 @@ export class Refused extends Error {
 /** What a payload says of itself. It is not authenticated before the payload is decoded. */
 export function about(payload) {
   const text = (name) => (typeof payload.metadata[name] === "string" ? toText(payload.metadata[name]) : null);
-  const keys = Object.keys(payload.metadata)
-    .filter((name) => /^kms-key(\.[1-9])?$/.test(name))
-    .map(text);
   const encoding = text("encoding") ?? "";
+  const keys = Object.keys(payload.metadata)
+    .map((name) => /^kms-key(\.[1-9])?$/.exec(name))
+    .filter((found) => found && text(found[0]))
+    .map(([name, place = ""]) => ({
+      name: text(name),
+      version: versionIn(text(name), encoding, payload.metadata[`encrypted-dek${place}`] ?? payload.data),
+    }));
+  const foreign = text("encryption-key-id");
+  if (foreign) keys.push({ name: foreign, version: versionIn(foreign, encoding, payload.data) ?? text("encryption-key-version") });
   const version = text("envelope-version");
   return {
     encoding,
     format: version ? `${encoding} version ${version}` : encoding,
-    keys: [...keys, text("encryption-key-id")].filter((key) => key),
+    keys,
     context: text("encryption-context"),
     isEncrypted: ENCRYPTED.test(encoding),
   };

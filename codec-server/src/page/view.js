@@ -28,7 +28,7 @@ function payloadElement(entry) {
   const { format, keys, context } = about(entry.payload);
   const state = stateOf(entry);
   const facts = make("dl", {}, fact("format", format));
-  for (const key of keys) facts.append(fact("key", key));
+  for (const { name, version } of keys) facts.append(fact("key", name), fact("key version", version ?? "not in the ciphertext"));
   if (context) facts.append(fact("context", context));
   const heading = make("h3", { textContent: entry.place }, make("span", { className: `badge ${state}`, textContent: STATES[state] }));
   const item = make("div", { className: "payload" }, heading, facts);
@@ -43,7 +43,7 @@ function searchText(event) {
     const values = event.payloads.map((entry) => {
       const { format, keys } = about(entry.payload);
       const value = entry.result?.payload ? textOf(entry.result.payload) : (entry.result?.reason ?? "");
-      return [entry.place, format, ...keys, STATES[stateOf(entry)], value].join("\n");
+      return [entry.place, format, ...keys.flatMap(({ name, version }) => [name, version ?? ""]), STATES[stateOf(entry)], value].join("\n");
     });
     event.searchText = [event.number, event.title, ...values].join("\n").toLowerCase();
   }

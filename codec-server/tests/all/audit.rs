@@ -14,8 +14,8 @@ use temporal_kms_codec_service::auth::NewToken;
 use tokio::runtime::Runtime;
 
 use crate::support::{
-    CodecServer, PATIENCE, SECRET, body_of, create_key, keyring, plain, post, program, run, text,
-    until,
+    CLOUD_KEY, Cloud, CodecServer, PATIENCE, SECRET, body_of, create_key, keyring, plain, post,
+    program, run, run_with_input, text, until,
 };
 
 const NAMESPACE: &str = "[namespaces.default]\nencrypt = [\"local://default\"]";
@@ -264,6 +264,49 @@ fn the_log_is_anchored_by_a_key_and_verified_with_its_public_key() {
 }
 
 #[test]
+fn anchors_that_cannot_be_signed_are_shown_until_one_can() {
+    let runtime = Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let cloud = runtime.block_on(Cloud::start());
+    let url = cloud.url();
+    let variables = [("GCP_KMS_ENDPOINT", url.as_str())];
+    let key = CLOUD_KEY.replace("cryptoKeys/k", "cryptoKeys/audit");
+    let create = ["keys", "create", &key, "--purpose", "sign-p256"];
+    let created = run_with_input(&create, &variables, b"");
+    assert!(created.status.success(), "{}", text(&created.stderr));
+    let server = CodecServer::configured_with(&variables, |folder| {
+        let log = folder.join("audit");
+        fs::create_dir(&log).unwrap();
+        fs::set_permissions(&log, PermissionsExt::from_mode(0o700)).unwrap();
+        let log = log.display();
+        format!(
+            "[audit]\nfolder = '{log}'\nanchor_key = \"{key}\"\nanchor_lines = 1\nanchor_every = \"1s\"\n{NAMESPACE}\n"
+        )
+    });
+    let anchored = "codec_server_audit_last_anchor_timestamp_seconds ";
+    server.wait_for_metric(anchored);
+    server.wait_for_metric("codec_server_audit_anchor_failures_total 0");
+
+    cloud.fault(&["deny@AsymmetricSign"]);
+    server.serves();
+    let degraded = "degraded: audit: the audit log is written, but the key cannot sign";
+    until(|| {
+        let answer = server.admin("/readyz");
+        assert_eq!(answer.status, 200);
+        let is_shown = answer.body.contains(degraded);
+        is_shown.then_some(()).ok_or(answer.body)
+    });
+    let shown = server.admin("/metrics").body;
+    assert!(!shown.contains("codec_server_audit_anchor_failures_total 0\n"));
+
+    cloud.fault(&[]);
+    until(|| {
+        let answer = server.admin("/readyz");
+        (answer.body == "ready\n").then_some(()).ok_or(answer.body)
+    });
+}
+
+#[test]
 fn nothing_is_decoded_without_a_record() {
     // Files of the server cannot grow beyond 32 KiB.
     let folder = tempfile::tempdir().unwrap();
@@ -500,6 +543,59 @@ fn a_log_on_standard_output_has_nothing_but_its_lines() {
     assert!(server.wait().unwrap().success());
     let (code, shown, error) = audit(&["verify", saved.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{shown}{error}");
+}
+
+/// A collector, or `kubectl logs`, may mix the lines of both outputs.
+#[test]
+fn lines_on_standard_output_are_found_among_those_of_the_servers_own_log() {
+    let folder = keyring();
+    let (file, saved) = (
+        folder.path().join("codec.toml"),
+        folder.path().join("saved"),
+    );
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[audit]\nstdout = true\n\
+         [keys]\nlocal_keyring = '{}'\n{NAMESPACE}\n",
+        folder.path().display()
+    );
+    fs::write(&file, config).unwrap();
+    let output = fs::File::options().create(true).append(true).open(&saved);
+    let output = output.unwrap();
+    for _ in 0..2 {
+        let mut command = program();
+        command.args(["serve", "--config"]).arg(&file);
+        command
+            .env("CODEC_LOG_FORMAT", "json")
+            .env("RUST_LOG", "debug");
+        command.stdout(output.try_clone().unwrap());
+        command.stderr(output.try_clone().unwrap());
+        let before = fs::read_to_string(&saved).unwrap().len();
+        let mut server = command.spawn().unwrap();
+        until(|| {
+            let shown = fs::read_to_string(&saved).unwrap().split_off(before);
+            let is_ready = shown.contains("ready: every encrypting key answers");
+            is_ready.then_some(()).ok_or(shown)
+        });
+        let id = nix::unistd::Pid::from_raw(server.id().try_into().unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert!(server.wait().unwrap().success());
+    }
+    let path = saved.to_str().unwrap();
+    let (code, shown, _) = audit(&["verify", path]);
+    assert_eq!(code, Some(65), "{shown}");
+
+    // What the documentation says: grep '^{"seq":'
+    let mixed = fs::read_to_string(&saved).unwrap();
+    let lines = mixed.lines().filter(|line| line.starts_with("{\"seq\":"));
+    let lines: Vec<String> = lines.map(|line| format!("{line}\n")).collect();
+    assert!(lines.len() < mixed.lines().count());
+    fs::write(&saved, lines.concat()).unwrap();
+    let (code, shown, error) = audit(&["verify", path]);
+    assert_eq!(code, Some(0), "{shown}{error}");
+    // Each start of the server begins a chain.
+    assert!(shown.contains("a new chain begins here"), "{shown}");
+    fs::write(&saved, [&lines[..1], &lines[2..]].concat().concat()).unwrap();
+    assert_eq!(audit(&["verify", path]).0, Some(65));
 }
 
 #[test]

@@ -4,5 +4,6 @@
 mod aws;
 pub(crate) mod bench;
 mod cloud_kms;
+mod private_endpoint;
 mod serving;
 mod set_up;

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod command_log;
 mod doctor;
 mod env_file;
 mod faults;

@@ -10,6 +10,7 @@ mod foreign;
 mod heads;
 mod hostile;
 mod http2;
+mod issuer_keys;
 mod lifecycle;
 mod page;
 mod protocol;

@@ -230,7 +230,7 @@ impl CodecBuilder {
         if self.decrypt_only && !self.keys.encrypting.is_empty() {
             return Err(ConfigurationError::invalid(
                 "encrypting keys",
-                "a codec that only decrypts has none; name the keys under `decrypt`",
+                "a codec that only decrypts cannot have them; name the keys under `decrypt`",
             ));
         }
         if self.decrypt_only && self.keys.decrypting.is_empty() && self.static_keys.is_empty() {

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use temporal_kms_codec_proto::{PayloadParts, SharedPayload};
+use temporal_kms_codec_proto::{Data, OncePerMetadata, PayloadParts, Room, SharedPayload};
 
 use super::{
     CONCURRENT_CALLS, Codec, Encryption,
     content::{self, serialized},
-    message::{self, AdditionalData},
+    message::{self, BatchSealer},
 };
 use crate::{
-    Compression, Error, Format, Payload, PayloadError,
-    dek::{ActiveDek, ActiveKey, Budget, ExpandedDek},
+    Error, Format, Payload, PayloadError,
+    dek::{ActiveDek, ActiveKey, Budget},
     format::{
         Marker,
         direct::{self, Direct},
@@ -29,6 +29,10 @@ enum Slot {
 }
 
 impl Codec {
+    /// Room around the data of payloads in which [`encode_shared`](Self::encode_shared) encrypts them where they are. Payloads
+    /// with less room, or more metadata than usual, are copied.
+    pub const SEALING_ROOM: Room = message::SEALING_ROOM;
+
     /// Encrypts payloads: as many as it was given, in order, or none.
     ///
     /// No payload is encrypted twice. A payload that is encrypted for this codec already is returned unchanged: the Web UI
@@ -86,8 +90,10 @@ impl Codec {
         let sealed = match self.0.format {
             _ if count == 0 => slots.into_iter().map(Slot::into_payload).collect(),
             Format::EnvelopeV1 => {
-                let active = &self.encryption()?.active_v1;
-                seal_envelopes(active, slots, message::seal_v1).await?
+                let key = acquire(&self.encryption()?.active_v1, &slots).await?;
+                seal_slots(&key, slots, |payload| {
+                    message::seal_v1(&key.data_key, payload)
+                })?
             }
             Format::Direct => self.encrypt_directly(slots).await?,
             // The builder refuses to write the formats of others.
@@ -99,10 +105,14 @@ impl Codec {
 
     /// Whether every payload is sealed, and none is encrypted already or above a limit. Then nothing has to be opened.
     fn are_all_new(&self, payloads: &[impl PayloadParts]) -> bool {
-        let is_new = |payload: &_| {
-            self.marker_of_sealed(payload).is_none() && content::check(payload).is_ok()
-        };
-        !payloads.is_empty() && payloads.iter().all(is_new)
+        let mut marked = OncePerMetadata::default();
+        !payloads.is_empty()
+            && payloads.iter().all(|payload| {
+                let metadata = payload.metadata();
+                let is_marked = marked.get(metadata, || Marker::is_in(metadata));
+                let is_sealed = is_marked && self.marker_of_sealed(payload).is_some();
+                !is_sealed && content::check(payload).is_ok()
+            })
     }
 
     /// Seals a batch of new payloads under one data key.
@@ -113,15 +123,14 @@ impl Codec {
         let mut payloads = Plain::new(payloads);
         let active = &self.encryption()?.active_v2;
         let count = payloads.as_slice().len();
-        let bytes = payloads
-            .as_slice()
-            .iter()
-            .map(|payload| serialized::len(payload) as u64);
-        let key = active.acquire(count as u64, bytes.sum()).await?;
-        let mut seal = self.seal_of(active);
+        let bytes = serialized::total_len(payloads.as_slice());
+        let key = active.acquire(count as u64, bytes).await?;
+        let mut sealer = self.sealer(active, &key, count);
         let mut sealed = Vec::with_capacity(count);
         for mut payload in payloads.by_ref() {
-            sealed.push(seal_one(&key, &mut payload, &mut seal)?);
+            sealed.push(seal_one(&key, &mut payload, |payload| {
+                sealer.seal(payload)
+            })?);
         }
         self.0.counters.sealed.add(sealed.len());
         Ok(sealed)
@@ -183,25 +192,20 @@ impl Codec {
         slots: Vec<Slot>,
     ) -> Result<Vec<Payload>, Error> {
         let active = &encryption.active_v2;
-        seal_envelopes(active, slots, self.seal_of(active)).await
+        let key = acquire(active, &slots).await?;
+        let mut sealer = self.sealer(active, &key, slots.len());
+        seal_slots(&key, slots, |payload| sealer.seal(payload))
     }
 
-    /// Seals one payload under a data key of `active`.
-    fn seal_of<P: PayloadParts>(
+    /// Seals so many payloads under a data key of `active`.
+    fn sealer<'k>(
         &self,
         active: &ActiveDek,
-    ) -> impl FnMut(&ExpandedDek, &P) -> Result<Vec<u8>, PayloadError> + use<P> {
-        let (compression, max_decompressed) = (self.0.compression, self.0.max_decompressed);
-        let mut additional = AdditionalData::new(active.context());
-        move |key, payload| {
-            // What this codec would not decompress is not compressed.
-            let compression = if serialized::len(payload) > max_decompressed {
-                Compression::None
-            } else {
-                compression
-            };
-            message::seal_v2(key, &mut additional, compression, payload)
-        }
+        key: &'k ActiveKey,
+        messages: usize,
+    ) -> BatchSealer<'k> {
+        BatchSealer::new(&key.data_key, active.context(), messages)
+            .compressing(self.0.compression, self.0.max_decompressed)
     }
 
     async fn encrypt_directly(&self, slots: Vec<Slot>) -> Result<Vec<Payload>, Error> {
@@ -252,39 +256,41 @@ impl Codec {
     }
 }
 
-/// Seals a batch under one data key.
-async fn seal_envelopes(
-    active: &Arc<ActiveDek>,
-    slots: Vec<Slot>,
-    mut seal: impl FnMut(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
-) -> Result<Vec<Payload>, Error> {
+/// A data key for the payloads that are to be sealed.
+async fn acquire(active: &Arc<ActiveDek>, slots: &[Slot]) -> Result<Arc<ActiveKey>, Error> {
     let (messages, bytes) = slots
         .iter()
         .fold((0, 0), |(messages, bytes), slot| match slot {
             Slot::ToSeal(payload) => (messages + 1, bytes + serialized::len(payload) as u64),
             Slot::Sealed(_) => (messages, bytes),
         });
-    let key = active.acquire(messages, bytes).await?;
+    active.acquire(messages, bytes).await
+}
+
+/// Seals a batch under one data key.
+fn seal_slots(
+    key: &ActiveKey,
+    slots: Vec<Slot>,
+    mut seal: impl FnMut(&mut Payload) -> Result<Data, PayloadError>,
+) -> Result<Vec<Payload>, Error> {
     slots
         .into_iter()
         .map(|slot| match slot {
             Slot::Sealed(payload) => Ok(payload),
-            Slot::ToSeal(mut payload) => {
-                Ok(seal_one(&key, &mut payload, &mut seal)?.into_payload())
-            }
+            Slot::ToSeal(mut payload) => Ok(seal_one(key, &mut payload, &mut seal)?.into_payload()),
         })
         .collect()
 }
 
-/// Seals a payload, and erases it.
+/// Seals a payload, and erases what is left of it.
 fn seal_one<P: PayloadParts>(
     key: &ActiveKey,
     payload: &mut P,
-    seal: &mut impl FnMut(&ExpandedDek, &P) -> Result<Vec<u8>, PayloadError>,
+    seal: impl FnOnce(&mut P) -> Result<Data, PayloadError>,
 ) -> Result<SharedPayload, PayloadError> {
-    let data = seal(&key.data_key, payload)?;
+    let data = seal(payload);
     erase(payload);
-    Ok(SharedPayload::new(Arc::clone(&key.metadata), data))
+    Ok(SharedPayload::new(Arc::clone(&key.metadata), data?))
 }
 
 impl Slot {

@@ -7,7 +7,7 @@
 use std::{fmt, marker::PhantomData, mem, ops::Range, sync::Arc};
 
 use temporal_kms::support::SecretVec;
-use temporal_kms_codec_proto::{Metadata, SharedPayload};
+use temporal_kms_codec_proto::{Metadata, PayloadParts, SharedPayload};
 
 use super::{
     Codec,
@@ -40,6 +40,11 @@ pub struct KnownKeys<'c> {
     last: Option<Last>,
     /// The metadata of the last content.
     content: LastMetadata,
+    /// Metadata of content that mark no format.
+    unmarked: Option<Arc<Metadata>>,
+    /// Payloads that were decrypted, and payloads that were decoded. They are counted together at the end.
+    decrypted: usize,
+    opened: usize,
     stays_here: PhantomData<*const ()>,
 }
 
@@ -70,6 +75,9 @@ impl<'c> KnownKeys<'c> {
             codec,
             last: None,
             content: LastMetadata::default(),
+            unmarked: None,
+            decrypted: 0,
+            opened: 0,
             stays_here: PhantomData,
         }
     }
@@ -85,7 +93,7 @@ impl<'c> KnownKeys<'c> {
         match self.decrypt(data) {
             Ok((buffer, content)) => {
                 let content = content::take(buffer, content);
-                self.opened(content, |content| (&content.metadata, &content.data))
+                self.opened(content)
             }
             Err(data) => {
                 payload.data = data;
@@ -117,7 +125,7 @@ impl<'c> KnownKeys<'c> {
         match self.decrypt(data) {
             Ok((buffer, content)) => {
                 let content = content::take_shared(buffer, content, &mut self.content);
-                self.opened(content, |content| (&content.metadata, &content.data))
+                self.opened(content)
             }
             Err(data) => {
                 payload.data = data.into();
@@ -140,7 +148,7 @@ impl<'c> KnownKeys<'c> {
             return Err(data);
         };
         let decrypted = message::decrypt_usual_v2(&last.key, &mut last.additional, data)?;
-        self.codec.0.counters.dek_cache_hits.add(1);
+        self.decrypted += 1;
         if !mem::replace(&mut last.has_opened, true) {
             DecryptionKeys::note_known(&last.envelope.choice);
         }
@@ -148,18 +156,42 @@ impl<'c> KnownKeys<'c> {
     }
 
     #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
-    fn opened<P: Into<Payload>>(
-        &self,
+    fn opened<P: PayloadParts + Into<Payload>>(
+        &mut self,
         content: Result<P, PayloadError>,
-        parts: impl Fn(&P) -> (&Metadata, &[u8]),
     ) -> Result<P, Undecoded> {
         let content = content.map_err(|error| Undecoded(State::Refused(error)))?;
-        let (metadata, data) = parts(&content);
-        if self.codec.marker(metadata, data).is_some() {
+        if self.is_marked(&content) {
             return Err(Undecoded(State::Opened(content.into())));
         }
-        self.codec.0.counters.opened.add(1);
+        self.opened += 1;
         Ok(content)
+    }
+
+    /// Whether content is marked once more. Metadata that mark nothing are looked at once.
+    fn is_marked(&mut self, content: &impl PayloadParts) -> bool {
+        let shared = content.shared_metadata();
+        if let (Some(unmarked), Some(shared)) = (&self.unmarked, shared)
+            && Arc::ptr_eq(unmarked, shared)
+        {
+            return false;
+        }
+        let metadata = content.metadata();
+        if let Some(shared) = shared
+            && !Marker::is_in(metadata)
+        {
+            self.unmarked = Some(Arc::clone(shared));
+            return false;
+        }
+        self.codec.marker(metadata, content.data()).is_some()
+    }
+}
+
+impl Drop for KnownKeys<'_> {
+    fn drop(&mut self) {
+        let counters = &self.codec.0.counters;
+        counters.dek_cache_hits.add(self.decrypted);
+        counters.opened.add(self.opened);
     }
 }
 

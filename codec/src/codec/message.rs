@@ -3,15 +3,19 @@
 use std::{mem, ops::Range};
 
 use temporal_kms::support::{SecretVec, erase};
-use temporal_kms_codec_proto::PayloadParts;
+use temporal_kms_codec_proto::{Data, PayloadParts, Room};
 
 use crate::{
     Compression, EncryptionContext, Payload, PayloadError,
-    codec::content::{self, serialized},
+    codec::content::{
+        self,
+        serialized::{self, Serialized, Serializer},
+    },
     crypto::{
         aead::{NONCE_LEN, TAG_LEN},
         compression,
         key_schedule::{MessageId, MessageKey},
+        message_ids::MessageIds,
         random,
     },
     dek::ExpandedDek,
@@ -37,53 +41,107 @@ impl AdditionalData {
     }
 }
 
-/// The `data` of an envelope version 2.
-pub(crate) fn seal_v2(
-    key: &ExpandedDek,
-    additional: &mut AdditionalData,
+/// Room around the data of a payload, in which it is sealed where it is: a header, the metadata that SDKs write, and a tag.
+pub(crate) const SEALING_ROOM: Room = Room {
+    before: HEADER_LEN + 126,
+    behind: TAG_LEN,
+};
+
+/// Seals the payloads of one batch as envelopes version 2.
+pub(crate) struct BatchSealer<'k> {
+    key: &'k ExpandedDek,
+    additional: AdditionalData,
     compression: Compression,
-    payload: &impl PayloadParts,
-) -> Result<Vec<u8>, PayloadError> {
-    let mut message_id = [0; 32];
-    random::fill(&mut message_id)?;
-    seal_v2_as(message_id, key, additional, compression, payload)
+    /// What this codec would not decompress is not compressed.
+    max_decompressed: usize,
+    ids: MessageIds,
+    serializer: Serializer,
 }
 
-fn seal_v2_as(
-    message_id: MessageId,
-    key: &ExpandedDek,
-    additional: &mut AdditionalData,
-    compression: Compression,
-    payload: &impl PayloadParts,
-) -> Result<Vec<u8>, PayloadError> {
-    // A buffer of its own: no plaintext is left behind the ciphertext, where nothing would erase it.
-    let compressed = compressed(compression, payload);
-    let is_compressed = compressed.is_some();
-    let mut data = match compressed {
-        Some(compressed) => {
-            let mut data = Vec::with_capacity(HEADER_LEN + compressed.len() + TAG_LEN);
-            data.resize(HEADER_LEN, 0);
-            data.extend_from_slice(&compressed);
-            data
+impl<'k> BatchSealer<'k> {
+    /// Seals so many messages. None is compressed.
+    pub(crate) fn new(key: &'k ExpandedDek, context: &EncryptionContext, messages: usize) -> Self {
+        Self {
+            key,
+            additional: AdditionalData::new(context),
+            compression: Compression::None,
+            max_decompressed: 0,
+            ids: MessageIds::new(messages),
+            serializer: Serializer::default(),
         }
-        None => buffer(HEADER_LEN, payload),
-    };
+    }
 
-    let message_key = key.schedule().message_key(&message_id);
-    let header = Header {
-        compressed: is_compressed,
-        message_id,
-        commitment: message_key.commitment,
+    /// Compresses messages that have at most `max_decompressed` bytes.
+    pub(crate) fn compressing(self, compression: Compression, max_decompressed: usize) -> Self {
+        Self {
+            compression,
+            max_decompressed,
+            ..self
+        }
     }
-    .to_bytes();
-    if let Some(start) = data.first_chunk_mut() {
-        *start = header;
+
+    /// The `data` of an envelope. The data of the payload may be taken. The caller erases what is left of it.
+    pub(crate) fn seal(&mut self, payload: &mut impl PayloadParts) -> Result<Data, PayloadError> {
+        let message_id = self.ids.draw()?;
+        self.seal_as(message_id, payload)
     }
-    message_key
-        .cipher
-        .seal(NONCE_V2, additional.of(&header), &mut data, HEADER_LEN)
-        .map_err(|_| TOO_LARGE_FOR_GCM)?;
-    Ok(data)
+
+    fn seal_as(
+        &mut self,
+        message_id: MessageId,
+        payload: &mut impl PayloadParts,
+    ) -> Result<Data, PayloadError> {
+        let compressed = self.compressed(payload);
+        let is_compressed = compressed.is_some();
+        let Serialized { mut buffer, start } = match compressed {
+            Some(compressed) => with_header(&compressed),
+            None => self.serializer.serialize(payload, AROUND),
+        };
+        let message_key = self.key.schedule().message_key(&message_id);
+        let header = Header {
+            compressed: is_compressed,
+            message_id,
+            commitment: message_key.commitment,
+        }
+        .to_bytes();
+        let room = buffer.get_mut(start..).unwrap_or_default();
+        if let Some(room) = room.first_chunk_mut() {
+            *room = header;
+        }
+        let additional = self.additional.of(&header);
+        message_key
+            .cipher
+            .seal(NONCE_V2, additional, &mut buffer, start + HEADER_LEN)
+            .map_err(|_| TOO_LARGE_FOR_GCM)?;
+        Ok(Data::behind(start, buffer.into_inner()))
+    }
+
+    /// The serialized payload in compressed form, unless that is not wanted or not shorter.
+    fn compressed(&self, payload: &impl PayloadParts) -> Option<SecretVec> {
+        if self.compression == Compression::None {
+            return None;
+        }
+        let length = serialized::len(payload);
+        let is_wanted = length <= self.max_decompressed && self.compression.applies_to(length);
+        is_wanted.then(|| self.compression.apply(&serialized::to_vec(payload)))?
+    }
+}
+
+/// What is around the content of an envelope version 2.
+const AROUND: Room = Room {
+    before: HEADER_LEN,
+    behind: TAG_LEN,
+};
+
+/// A buffer of its own: no plaintext is left behind the ciphertext, where nothing would erase it.
+fn with_header(content: &[u8]) -> Serialized {
+    let mut buffer = Vec::with_capacity(HEADER_LEN + content.len() + TAG_LEN);
+    buffer.resize(HEADER_LEN, 0);
+    buffer.extend_from_slice(content);
+    Serialized {
+        buffer: buffer.into(),
+        start: 0,
+    }
 }
 
 /// Opens the `data` of an envelope version 2, whose header has been read already. `data` is taken only when the message
@@ -148,21 +206,26 @@ fn decrypt_v2(
     Some(HEADER_LEN..HEADER_LEN + len)
 }
 
-/// The `data` of an envelope version 1.
+/// The `data` of an envelope version 1. The data of the payload may be taken.
 pub(crate) fn seal_v1(
     key: &ExpandedDek,
-    payload: &impl PayloadParts,
-) -> Result<Vec<u8>, PayloadError> {
+    payload: &mut impl PayloadParts,
+) -> Result<Data, PayloadError> {
     let mut nonce = [0; NONCE_LEN];
     random::fill(&mut nonce)?;
-    let mut data = buffer(NONCE_LEN, payload);
-    if let Some(start) = data.first_chunk_mut() {
-        *start = nonce;
+    let room = Room {
+        before: NONCE_LEN,
+        behind: TAG_LEN,
+    };
+    let Serialized { mut buffer, start } = Serializer::default().serialize(payload, room);
+    let before = buffer.get_mut(start..).unwrap_or_default();
+    if let Some(before) = before.first_chunk_mut() {
+        *before = nonce;
     }
     key.cipher()
-        .seal(nonce, &[], &mut data, NONCE_LEN)
+        .seal(nonce, &[], &mut buffer, start + NONCE_LEN)
         .map_err(|_| TOO_LARGE_FOR_GCM)?;
-    Ok(data)
+    Ok(Data::behind(start, buffer.into_inner()))
 }
 
 /// Opens the `data` of an envelope version 1.
@@ -183,22 +246,6 @@ const TOO_LARGE_FOR_GCM: PayloadError = PayloadError::TooLarge {
     what: "the payload",
     limit: (1 << 36) - 32,
 };
-
-/// The serialized payload in compressed form, unless that is not wanted or not shorter.
-fn compressed(compression: Compression, payload: &impl PayloadParts) -> Option<SecretVec> {
-    if !compression.applies_to(serialized::len(payload)) {
-        return None;
-    }
-    compression.apply(&serialized::to_vec(payload))
-}
-
-/// Room for `before` bytes, the serialized payload and a tag, so that sealing moves nothing.
-fn buffer(before: usize, payload: &impl PayloadParts) -> Vec<u8> {
-    let mut data = Vec::with_capacity(before + serialized::len(payload) + TAG_LEN);
-    data.resize(before, 0);
-    serialized::push(payload, &mut data);
-    data
-}
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ mod outage;
 mod policy;
 mod round_trips;
 mod sealed_already;
+mod warm;
 
 use std::time::Duration;
 

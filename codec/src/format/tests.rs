@@ -1,6 +1,6 @@
 //! Payloads taken apart and put together.
 
-use proptest::prelude::*;
+use proptest::{collection, prelude::*};
 
 use super::{
     envelope_v2::{HEADER_LEN, Header},
@@ -289,6 +289,18 @@ fn direct_mode_names_the_resource_alone() {
 }
 
 proptest! {
+    /// The data only decide which marker it is.
+    #[test]
+    fn metadata_alone_tell_whether_there_is_a_marker(
+        encoding in "binary/(envelope-kms|encrypted|gcp-kms|local-kms|zlib|gzip|snappy)|json/plain|.{0,9}",
+        other in ".{0,9}|kms-key|envelope-version|encrypted-dek|encryption-key-id",
+        value in collection::vec(any::<u8>(), 0..5),
+        data in prop_oneof![Just(b"vault:v1:QUJD".to_vec()), collection::vec(any::<u8>(), 0..9)],
+    ) {
+        let payload = payload(&[("encoding", encoding.as_bytes()), (other.as_str(), value.as_slice())], &data);
+        prop_assert_eq!(Marker::is_in(&payload.metadata), Marker::of(&payload).is_some());
+    }
+
     #[test]
     fn parsing_never_panics(
         encoding in prop::sample::select(vec!["binary/envelope-kms", "binary/gcp-kms", "binary/local-kms"]),

@@ -23,7 +23,7 @@ use crate::{ConfigurationError, KeyUri, Scheme};
 ///
 /// let kms = Kms::from_env()?;
 /// let key = kms.key(&"aws-kms://alias/workflows".parse()?).await?;
-/// key.describe().await?;
+/// key.check_usable().await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -79,7 +79,7 @@ impl Kms {
     ///
     /// # Errors
     /// When the key's settings are incomplete, or there is no such service. Whether the service knows the key and the caller
-    /// may use it turns out with the first call; ask [`KeyProvider::describe`].
+    /// may use it turns out with the first call; ask [`KeyProvider::check_usable`].
     pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         let service = self.service_of(uri)?;
         let key = self.layer(&**service).key(service.key(uri).await?);

@@ -16,3 +16,11 @@ member=principal://iam.googleapis.com/$pool/subject/ns/$NAMESPACE/sa/$SERVICE_AC
 # If people start workflows through the codec server, use roles/cloudkms.cryptoKeyEncrypterDecrypter.
 gcloud kms keys add-iam-policy-binding "$KEY" --keyring="$KEY_RING" --location="$LOCATION" --project="$PROJECT" \
     --member="$member" --role=roles/cloudkms.cryptoKeyDecrypter
+
+# The key that signs the audit log, if there is one. Signing looks for the newest version first, which needs the second role.
+if [ -n "${AUDIT_KEY:-}" ]; then
+    for role in roles/cloudkms.signer roles/cloudkms.viewer; do
+        gcloud kms keys add-iam-policy-binding "$AUDIT_KEY" --keyring="$KEY_RING" --location="$LOCATION" \
+            --project="$PROJECT" --member="$member" --role="$role"
+    done
+fi

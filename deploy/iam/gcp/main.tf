@@ -33,8 +33,22 @@ variable "service_account" {
   default     = "codec-server"
 }
 
+variable "audit_log" {
+  description = "Whether the codec server signs its audit log"
+  type        = bool
+  default     = false
+}
+
 data "google_project" "this" {
   project_id = var.project
+}
+
+locals {
+  codec_server = join("", [
+    "principal://iam.googleapis.com/projects/${data.google_project.this.number}",
+    "/locations/global/workloadIdentityPools/${var.project}.svc.id.goog",
+    "/subject/ns/${var.namespace}/sa/${var.service_account}",
+  ])
 }
 
 resource "google_kms_key_ring" "temporal" {
@@ -58,15 +72,40 @@ resource "google_kms_crypto_key" "payloads" {
 resource "google_kms_crypto_key_iam_member" "codec_server" {
   crypto_key_id = google_kms_crypto_key.payloads.id
   # If people start workflows through the codec server: roles/cloudkms.cryptoKeyEncrypterDecrypter.
-  role = "roles/cloudkms.cryptoKeyDecrypter"
-  member = join("", [
-    "principal://iam.googleapis.com/projects/${data.google_project.this.number}",
-    "/locations/global/workloadIdentityPools/${var.project}.svc.id.goog",
-    "/subject/ns/${var.namespace}/sa/${var.service_account}",
-  ])
+  role   = "roles/cloudkms.cryptoKeyDecrypter"
+  member = local.codec_server
+}
+
+resource "google_kms_crypto_key" "audit" {
+  count    = var.audit_log ? 1 : 0
+  name     = "audit"
+  key_ring = google_kms_key_ring.temporal.id
+  purpose  = "ASYMMETRIC_SIGN"
+
+  version_template {
+    algorithm = "EC_SIGN_P256_SHA256"
+  }
+
+  # Without its public key, nobody can verify the log.
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "google_kms_crypto_key_iam_member" "codec_server_audit" {
+  # Signing looks for the newest version first, which needs the second role.
+  for_each      = var.audit_log ? toset(["roles/cloudkms.signer", "roles/cloudkms.viewer"]) : toset([])
+  crypto_key_id = google_kms_crypto_key.audit[0].id
+  role          = each.value
+  member        = local.codec_server
 }
 
 output "key_uri" {
   description = "The name of the key in codec.toml"
   value       = "gcp-kms://${google_kms_crypto_key.payloads.id}"
+}
+
+output "audit_key_uri" {
+  description = "The name of the key that signs the audit log"
+  value       = one([for key in google_kms_crypto_key.audit : "gcp-kms://${key.id}"])
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyUri, Protection, ProviderError,
-    WrappedDek,
+    Dek, EncryptionContext, KeyProvider, KeyUri, Protection, ProviderError, UsableKey, WrappedDek,
 };
 use temporal_kms_codec::{Codec, Payload};
 use zeroize::Zeroizing;
@@ -83,9 +82,9 @@ impl KeyProvider for KnownDek {
         Ok(Zeroizing::new(self.dek.to_vec()))
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         let uri = self.uri.clone();
-        Ok(KeyDescription::new(uri, "1", Protection::Software))
+        Ok(UsableKey::new(uri, "1", Protection::Software))
     }
 
     async fn generate_dek(

@@ -10,7 +10,7 @@ use aws_sdk_kms::{
     error::{ProvideErrorMetadata, SdkError},
 };
 
-use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind, ServiceError};
+use temporal_kms::{FailureCause, KeyUri, ProviderError, ProviderErrorKind as Kind, ServiceError};
 
 /// A failed call, before its key is known. It keeps no text of an answer.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ impl fmt::Display for Failure {
     }
 }
 
-// Without `source`. The credentials errors that carry it have none either, because the SDK logs them.
+// Without `source`. The credentials errors that carry it have no `source` either, because the SDK logs them.
 impl StdError for Failure {}
 
 /// The ids of the answer in AWS's own logs.
@@ -135,17 +135,21 @@ const NO_CONNECTION: &str = "no connection";
 const NO_CREDENTIALS: &str = "no AWS credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role";
 const WRONG_CREDENTIALS: &str = "the AWS credentials are configured wrongly";
 
-fn cause(detail: &str) -> Option<Cause> {
+fn cause(detail: &str) -> Option<FailureCause> {
     match detail {
-        CLOCK => Some(Cause::Clock),
-        REFUSED | EXPIRED | TOKEN => Some(Cause::RefusedCredentials),
-        NO_CREDENTIALS => Some(Cause::NoCredentials),
-        WRONG_CREDENTIALS => Some(Cause::UnusableCredentials),
-        NO_CONNECTION => Some(Cause::NoConnection),
+        CLOCK => Some(FailureCause::Clock),
+        REFUSED | EXPIRED | TOKEN => Some(FailureCause::RefusedCredentials),
+        NO_CREDENTIALS => Some(FailureCause::NoCredentials),
+        WRONG_CREDENTIALS => Some(FailureCause::UnusableCredentials),
+        NO_CONNECTION => Some(FailureCause::NoConnection),
         // Errors of assuming a role.
-        _ if detail.starts_with("the role's trust policy") => Some(Cause::RefusedCredentials),
-        PROXY | NOT_AWS => Some(Cause::Proxy),
-        _ if detail.starts_with("the file of the OIDC token") => Some(Cause::UnusableCredentials),
+        _ if detail.starts_with("the role's trust policy") => {
+            Some(FailureCause::RefusedCredentials)
+        }
+        PROXY | NOT_AWS => Some(FailureCause::Proxy),
+        _ if detail.starts_with("the file of the OIDC token") => {
+            Some(FailureCause::UnusableCredentials)
+        }
         _ => None,
     }
 }
@@ -325,12 +329,15 @@ mod tests {
                 .cause()
         };
         for (code, expected) in [
-            ("RequestTimeTooSkewed", Some(Cause::Clock)),
+            ("RequestTimeTooSkewed", Some(FailureCause::Clock)),
             (
                 "UnrecognizedClientException",
-                Some(Cause::RefusedCredentials),
+                Some(FailureCause::RefusedCredentials),
             ),
-            ("ExpiredTokenException", Some(Cause::RefusedCredentials)),
+            (
+                "ExpiredTokenException",
+                Some(FailureCause::RefusedCredentials),
+            ),
             ("NotFoundException", None),
             ("AccessDeniedException", None),
         ] {
@@ -338,7 +345,7 @@ mod tests {
         }
         let none = Failure::before_any_answer(&CredentialsError::not_loaded_no_source());
         let none = none.of_key(&key, "kms:Encrypt");
-        assert_eq!(none.cause(), Some(Cause::NoCredentials));
+        assert_eq!(none.cause(), Some(FailureCause::NoCredentials));
     }
 
     #[test]

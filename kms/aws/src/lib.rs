@@ -7,9 +7,9 @@
 //! payloads therefore no longer open. Rotate the key itself, or name keys by their ARN.
 //!
 //! A payload that names the key by its ARN also opens if the key is configured by its alias, once an answer of AWS KMS
-//! has told which key the alias names. The call `describe`, which `Codec::ready` makes, is enough. The reverse is
-//! refused: only a call to AWS KMS could tell which key an alias in a payload names, and payloads must not cause such
-//! calls.
+//! has told which key the alias names. The call [`check_usable`](KeyProvider::check_usable), which `Codec::ready` makes,
+//! is enough. The reverse is refused: only a call to AWS KMS could tell which key an alias in a payload names, and payloads
+//! must not cause such calls.
 //!
 //! # Multi-region keys
 //!
@@ -36,6 +36,8 @@
 //!
 //! A key that is configured by its alias is described by its alias, as a policy with the condition `kms:RequestAlias`
 //! permits. Operations that change keys accept no alias at AWS KMS, so such a policy cannot permit them.
+
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod admin;
 mod client;

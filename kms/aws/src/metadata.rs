@@ -8,7 +8,9 @@ use aws_sdk_kms::{
 };
 
 use super::client::RegionalKey;
-use temporal_kms::{KeyPurpose, KeyState, Protection, ProviderError, ProviderErrorKind as Kind};
+use temporal_kms::{
+    KeyOrigin, KeyPurpose, KeyState, Protection, ProviderError, ProviderErrorKind as Kind,
+};
 
 /// Describes the key, and checks that the answer is about this key.
 pub(super) async fn describe(key: &RegionalKey) -> Result<KeyMetadata, ProviderError> {
@@ -50,6 +52,17 @@ pub(super) fn protection(metadata: &KeyMetadata) -> Protection {
             Protection::Hsm
         }
         _ => Protection::Software,
+    }
+}
+
+/// Who made the key's material, and where it is kept.
+pub(super) fn origin(metadata: &KeyMetadata) -> Option<KeyOrigin> {
+    match metadata.origin()? {
+        OriginType::AwsKms => Some(KeyOrigin::Service),
+        OriginType::External => Some(KeyOrigin::Imported),
+        OriginType::AwsCloudhsm => Some(KeyOrigin::CloudHsm),
+        OriginType::ExternalKeyStore => Some(KeyOrigin::External),
+        _ => None,
     }
 }
 

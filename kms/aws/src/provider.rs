@@ -11,8 +11,8 @@ use super::{
     regions::Regions,
 };
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyState, KeyUri,
-    ProviderError, ProviderErrorKind as Kind, WrappedDek, support::used_version,
+    Dek, EncryptionContext, KeyLimits, KeyProvider, KeyPurpose, KeyState, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, UsableKey, WrappedDek, support::used_version,
 };
 
 /// `Plaintext` of Encrypt: 1 to 4,096 bytes.
@@ -52,7 +52,7 @@ impl KeyProvider for AwsKey {
             .await
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         self.0
             .call(|key| async move { describe(&key).await }.boxed())
             .await
@@ -142,7 +142,7 @@ async fn decrypt(
         .ok_or_else(|| unreadable(key))
 }
 
-async fn describe(key: &RegionalKey) -> Result<KeyDescription, ProviderError> {
+async fn describe(key: &RegionalKey) -> Result<UsableKey, ProviderError> {
     let metadata = metadata::describe(key).await?;
     if metadata::purpose(&metadata) != Some(KeyPurpose::Encrypt) {
         return Err(key
@@ -151,7 +151,7 @@ async fn describe(key: &RegionalKey) -> Result<KeyDescription, ProviderError> {
     }
     let detail = match metadata::state(&metadata) {
         KeyState::Enabled => {
-            return Ok(KeyDescription::new(
+            return Ok(UsableKey::new(
                 key.uri.clone(),
                 metadata::current_version(&metadata),
                 metadata::protection(&metadata),

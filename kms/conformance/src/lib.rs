@@ -48,6 +48,7 @@
 //! Each case gets its own service. Only [`Harness::key_uri`], [`Harness::open`] and a way to create keys are required.
 //! Leave out the groups that the service does not support. [`FaultyKey`](temporal_kms::faulty::FaultyKey) injects the
 //! faults that a service cannot produce. Other tests of your provider can use it too.
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -128,7 +128,7 @@ fn answer(fault: Fault) -> Answer {
 }
 
 /// The formats that the codec writes with the key. Payloads of direct mode are told by their key's scheme, so the schemes of
-/// other people's services have none.
+/// other people's services have no direct mode.
 pub(crate) fn formats(key: &dyn KeyProvider) -> Vec<Format> {
     let mut formats = vec![Format::Envelope, Format::EnvelopeV1];
     if key.uri().scheme().has_direct_mode() {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Protection, ProviderError, ProviderErrorKind};
-use crate::{EncryptionContext, KeyGrants, KeyRole, KeyUri, text_form::text_form};
+use crate::{EncryptionContext, KeyGrants, KeyOrigin, KeyRole, KeyUri, text_form::text_form};
 use async_trait::async_trait;
 
 /// Manages the keys of one key management service. It is a separate trait, because a program that encrypts and decrypts
@@ -32,7 +32,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         Err(unsupported(key, "it cannot list keys"))
     }
 
-    /// Everything that the service tells about a key.
+    /// Everything that the service tells an administrator about a key, whether it can be used or not.
     ///
     /// # Errors
     /// When the key does not exist, or the service refuses or fails.
@@ -340,7 +340,7 @@ impl KeySpec {
     }
 }
 
-/// What a service tells about a key.
+/// What a service tells an administrator about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyDetails {
@@ -350,6 +350,8 @@ pub struct KeyDetails {
     pub purpose: KeyPurpose,
     /// Where its material is.
     pub protection: Protection,
+    /// Who made its material, and where it is kept, if the service tells.
+    pub origin: Option<KeyOrigin>,
     /// The version that encrypts now.
     pub primary: Option<KeyVersion>,
     /// When it was created.
@@ -376,6 +378,7 @@ impl KeyDetails {
             uri,
             purpose,
             protection,
+            origin: None,
             primary: None,
             created: None,
             rotation_period: None,
@@ -385,6 +388,13 @@ impl KeyDetails {
             multi_region: false,
             replicas: Vec::new(),
         }
+    }
+
+    /// Adds who made its material, and where it is kept.
+    #[must_use]
+    pub fn with_origin(mut self, origin: impl Into<Option<KeyOrigin>>) -> Self {
+        self.origin = origin.into();
+        self
     }
 
     /// Adds the version that encrypts now.

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 pub use self::{
     admin::observe_admin,
-    metrics::{KmsMetrics, MeasuredCall, MetricsSink, OperationMetrics},
+    metrics::{KmsMetrics, LatencyBucket, MeasuredCall, MetricsSink, OperationMetrics},
     observer::{CallObserver, EndedCall, NoteKept, Outcome},
     operation::Operation,
     policy::CallPolicy,
@@ -26,8 +26,8 @@ pub use self::{
 };
 use self::{operation::Call, surround::Calls};
 use crate::{
-    ConfigurationError, Dek, EncryptionContext, KeyAdmin, KeyDescription, KeyLimits, KeyProvider,
-    KeyUri, ProviderError, PublicKey, Signature, Signer, WrappedDek,
+    ConfigurationError, Dek, EncryptionContext, KeyAdmin, KeyLimits, KeyProvider, KeyUri,
+    ProviderError, PublicKey, Signature, Signer, UsableKey, WrappedDek,
 };
 
 /// Everything that surrounds the calls of keys: limits, numbers, and an observer.
@@ -230,8 +230,8 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
         .await
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        self.call(Operation::Describe, self.uri(), |key| key.describe())
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
+        self.call(Operation::Describe, self.uri(), |key| key.check_usable())
             .await
     }
 }

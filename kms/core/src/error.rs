@@ -5,7 +5,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 use crate::{KeyUri, ServiceError, text_form::text_form};
 
 /// How a key management service failed, in one vocabulary for all services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ProviderErrorKind {
     /// The caller may not use the key for this operation.
@@ -108,7 +108,7 @@ impl ProviderErrorKind {
 /// The cause of a failure, where it tells more than the kind. Programs use it to give advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Cause {
+pub enum FailureCause {
     /// No credentials were found.
     NoCredentials,
     /// Credentials were found, but they cannot be read or have the wrong form.
@@ -124,6 +124,8 @@ pub enum Cause {
     QuotaProject,
     /// The key's project does not exist, or the caller cannot use it.
     Project,
+    /// A perimeter around the key's project does not let the call in.
+    Perimeter,
     /// No connection to the service can be made.
     NoConnection,
     /// Another program answered instead of the service: a proxy, or the program at a wrong endpoint.
@@ -132,7 +134,7 @@ pub enum Cause {
     Module,
 }
 
-impl Cause {
+impl FailureCause {
     /// The name in output and JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -144,6 +146,7 @@ impl Cause {
             Self::ServiceDisabled => "service_disabled",
             Self::QuotaProject => "quota_project",
             Self::Project => "project",
+            Self::Perimeter => "perimeter",
             Self::NoConnection => "no_connection",
             Self::Proxy => "proxy",
             Self::Module => "module",
@@ -152,7 +155,7 @@ impl Cause {
 }
 
 text_form!(ProviderErrorKind);
-text_form!(Cause);
+text_form!(FailureCause);
 
 /// A failed call of a key management service: what happened, to which key, and what to do.
 ///
@@ -166,7 +169,7 @@ pub struct ProviderError {
     /// Shown instead of the kind's words.
     explanation: Option<Cow<'static, str>>,
     detail: Cow<'static, str>,
-    cause: Option<Cause>,
+    cause: Option<FailureCause>,
     project: Option<Box<str>>,
     service_error: Option<Arc<ServiceError>>,
     is_presumed: bool,
@@ -206,7 +209,7 @@ impl ProviderError {
 
     /// Adds the cause.
     #[must_use]
-    pub fn with_cause(mut self, cause: impl Into<Option<Cause>>) -> Self {
+    pub fn with_cause(mut self, cause: impl Into<Option<FailureCause>>) -> Self {
         self.cause = cause.into();
         self
     }
@@ -247,7 +250,7 @@ impl ProviderError {
 
     /// The cause, where more than the kind is known.
     #[must_use]
-    pub fn cause(&self) -> Option<Cause> {
+    pub fn cause(&self) -> Option<FailureCause> {
         self.cause
     }
 

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use self::plain::PlainKey;
 use crate::{
-    Dek, EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyUri, Operation,
-    ProviderError, ProviderErrorKind, WrappedDek,
+    Dek, EncryptionContext, KeyLimits, KeyProvider, KeyUri, Operation, ProviderError,
+    ProviderErrorKind, UsableKey, WrappedDek,
 };
 
 mod plain;
@@ -64,7 +64,7 @@ type Script = Arc<dyn Fn(&Call<'_>) -> Option<Answer> + Send + Sync>;
 pub struct Call<'a> {
     /// The operation.
     pub operation: Operation,
-    /// The context of the data key. Direct mode and `describe` have no context.
+    /// The context of the data key. Direct mode and `check_usable` have no context.
     pub context: Option<&'a EncryptionContext>,
     /// The bytes to unwrap, encrypt or decrypt. Empty for the other operations.
     pub input: &'a [u8],
@@ -89,7 +89,7 @@ pub enum Answer {
     /// The call panics.
     Panics,
     /// The answer is these bytes: a wrapped data key, a data key, a ciphertext or a plaintext. As a data key, bytes of
-    /// another length than 32 are an invalid ciphertext. `describe` does not return bytes, so there the inner key
+    /// another length than 32 are an invalid ciphertext. `check_usable` does not return bytes, so there the inner key
     /// answers.
     Gives(Vec<u8>),
 }
@@ -363,9 +363,9 @@ impl KeyProvider for FaultyKey {
         }
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         self.call(Call::of_bytes(Operation::Describe, &[])).await?;
-        self.key.describe().await
+        self.key.check_usable().await
     }
 }
 

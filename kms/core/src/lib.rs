@@ -34,6 +34,7 @@ mod error;
 #[cfg(any(test, feature = "test-util"))]
 pub mod faulty;
 mod grants;
+mod key_origin;
 mod key_service;
 mod key_setup;
 mod provider;
@@ -54,16 +55,17 @@ pub use self::{
     admin::{KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, KeyVersion, RotationPolicy},
     any_folder::AnyFolder,
     calls::{
-        CallLayer, CallObserver, CallPolicy, EndedCall, KmsMetrics, MeasuredCall, MetricsSink,
-        NoteKept, Operation, OperationMetrics, Outcome, VersionUsed, observe_admin,
+        CallLayer, CallObserver, CallPolicy, EndedCall, KmsMetrics, LatencyBucket, MeasuredCall,
+        MetricsSink, NoteKept, Operation, OperationMetrics, Outcome, VersionUsed, observe_admin,
     },
     configuration_error::ConfigurationError,
     diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},
-    error::{Cause, ProviderError, ProviderErrorKind},
+    error::{FailureCause, ProviderError, ProviderErrorKind},
     grants::{KeyGrant, KeyGrants, KeyRole},
+    key_origin::KeyOrigin,
     key_service::KeyService,
     key_setup::KeySetup,
-    provider::{KeyDescription, KeyLimits, KeyProvider, Protection},
+    provider::{KeyLimits, KeyProvider, Protection, UsableKey},
     public_key::{PublicKey, PublicKeyError},
     service_error::ServiceError,
     setting::{Setting, SettingKind, SettingRow, SettingTable, SettingValue, Variables},

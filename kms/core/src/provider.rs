@@ -13,7 +13,7 @@ use crate::{
 /// One key-encryption key at a key management service.
 ///
 /// A service implements four methods: [`uri`](Self::uri), [`seal`](Self::seal), [`open`](Self::open) and
-/// [`describe`](Self::describe). It states its [`limits`](Self::limits) where they differ from the default.
+/// [`check_usable`](Self::check_usable). It states its [`limits`](Self::limits) where they differ from the default.
 ///
 /// Callers use the methods that are made of these: [`wrap`](Self::wrap) and [`unwrap`](Self::unwrap) for data keys, and
 /// [`encrypt`](Self::encrypt) and [`decrypt`](Self::decrypt) for direct mode. They check lengths before any call.
@@ -50,11 +50,12 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError>;
 
-    /// Asks the service for the key's state, and whether the key can be used now.
+    /// Asks the service whether the key can be used now. Metrics and logs call this `describe`. Administrators see more of a
+    /// key, and also keys that cannot be used, with [`KeyAdmin::details`](crate::KeyAdmin::details).
     ///
     /// # Errors
     /// When the key does not exist or cannot encrypt, or the service refuses or fails.
-    async fn describe(&self) -> Result<KeyDescription, ProviderError>;
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError>;
 
     /// How many bytes the key accepts at once. The limits may change as the provider learns more about its key. At Cloud
     /// KMS they depend on the key's protection level, which the first call tells.
@@ -205,10 +206,11 @@ impl KeyLimits {
     }
 }
 
-/// What a service tells about a key.
+/// What a service tells the users of a key that can be used now. [`KeyDetails`](crate::KeyDetails) has what
+/// administrators see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct KeyDescription {
+pub struct UsableKey {
     /// The key's name.
     pub uri: KeyUri,
     /// The version that encrypts now, in the service's own numbering.
@@ -217,7 +219,7 @@ pub struct KeyDescription {
     pub protection: Protection,
 }
 
-impl KeyDescription {
+impl UsableKey {
     /// Describes a key that can be used.
     #[must_use]
     pub fn new(uri: KeyUri, primary_version: impl Into<String>, protection: Protection) -> Self {

@@ -22,8 +22,8 @@ pub(crate) use text_form;
 #[cfg(test)]
 mod tests {
     use crate::{
-        Cause, KeyPurpose, KeyRole, KeyState, Operation, Protection, ProviderErrorKind,
-        SignatureAlgorithm,
+        FailureCause, KeyOrigin, KeyPurpose, KeyRole, KeyState, Operation, Protection,
+        ProviderErrorKind, SignatureAlgorithm,
     };
 
     /// Programs read these names, so they must not change.
@@ -36,6 +36,10 @@ mod tests {
         check(KeyPurpose::Encrypt, "encrypt");
         check(KeyPurpose::SignP256, "sign-p256");
         check(KeyPurpose::SignEd25519, "sign-ed25519");
+        check(KeyOrigin::Service, "service");
+        check(KeyOrigin::Imported, "imported");
+        check(KeyOrigin::CloudHsm, "cloudhsm");
+        check(KeyOrigin::External, "external");
         check(KeyRole::Encrypter, "encrypter");
         check(KeyRole::Decrypter, "decrypter");
         check(KeyRole::Signer, "signer");
@@ -51,7 +55,7 @@ mod tests {
         check(SignatureAlgorithm::EcdsaP256Sha256, "ECDSA_P256_SHA256");
         check(SignatureAlgorithm::Ed25519, "ED25519");
         check(ProviderErrorKind::KeyVersionGone, "key_version_gone");
-        check(Cause::NoCredentials, "no_credentials");
+        check(FailureCause::NoCredentials, "no_credentials");
         check(Operation::PublicKey, "public_key");
         for algorithm in [
             SignatureAlgorithm::EcdsaP256Sha256,

@@ -19,7 +19,7 @@ use super::{
     credentials::Settings,
     error::{self, Asked},
 };
-use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind};
+use temporal_kms::{FailureCause, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
 /// The client's own limit for one request. Callers set deadlines. This limit is for calls without one.
 const ATTEMPT: Duration = Duration::from_secs(30);
@@ -106,7 +106,7 @@ impl Service {
         let misconfigured =
             |detail: String| ProviderError::new(Kind::Misconfigured, uri).with_detail(detail);
         let credentials = self.settings.credentials().map_err(|fault| {
-            misconfigured(fault.to_string()).with_cause(Cause::UnusableCredentials)
+            misconfigured(fault.to_string()).with_cause(FailureCause::UnusableCredentials)
         })?;
         client(credentials, self.settings.endpoint.as_deref())
             .await

@@ -1,4 +1,4 @@
-//! The credentials and the endpoint of calls to Cloud KMS.
+//! The credentials of calls to Cloud KMS.
 
 use std::{
     fmt, fs,
@@ -11,43 +11,44 @@ use google_cloud_auth::credentials::{
 use http::Uri;
 use serde_json::Value;
 
-use crate::GcpOptions;
+use crate::{
+    GcpOptions,
+    endpoint::{REFUSED, Target},
+};
 use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint};
 
 /// The scope that Google's own clients request. IAM decides what a caller may do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Larger than any credentials file.
 pub(super) const MAX_FILE: u64 = 64 * 1024;
-/// Why another endpoint is refused.
-pub(super) const NOT_AN_EMULATOR: &str = "it must be an emulator on this machine, such as http://127.0.0.1:8080; leave it out for Cloud KMS itself";
 
 /// The settings that distinguish connections.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) endpoint: Option<String>,
+    target: Target,
     pub(super) credentials: Option<PathBuf>,
 }
 
 impl Settings {
     pub(super) fn new(uri: &KeyUri, options: &GcpOptions) -> Result<Self, ProviderError> {
-        if let Some(endpoint) = &options.endpoint
-            && !is_loopback(endpoint)
-        {
+        let Some(target) = Target::of(options.endpoint.as_deref()) else {
             return Err(ProviderError::new(Kind::Misconfigured, uri)
-                .with_detail(format!("the endpoint: {NOT_AN_EMULATOR}")));
-        }
+                .with_detail(format!("the endpoint: {REFUSED}")));
+        };
         Ok(Self {
             endpoint: options.endpoint.clone(),
+            target,
             credentials: options.credentials.clone(),
         })
     }
 
     /// Reads the credentials' file. The result fetches tokens and keeps them fresh.
     pub(super) fn credentials(&self) -> Result<Credentials, CredentialsFault> {
-        match (&self.credentials, &self.endpoint) {
+        match (&self.credentials, self.target) {
             (Some(file), _) => from_file(file),
-            (None, Some(_)) => Ok(anonymous::Builder::new().build()),
-            (None, None) => Builder::default()
+            (None, Target::Emulator) => Ok(anonymous::Builder::new().build()),
+            (None, Target::Google) => Builder::default()
                 .with_scopes([SCOPE])
                 .build()
                 .map_err(|_| CredentialsFault::Application),
@@ -115,13 +116,6 @@ fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {
     built.map_err(|_| malformed())
 }
 
-/// Whether Cloud KMS may be called at this URL.
-pub(super) fn is_loopback(url: &str) -> bool {
-    let host = url.parse::<Uri>().ok();
-    endpoint::check(url).is_ok()
-        && host.is_some_and(|uri| uri.host().is_some_and(endpoint::is_loopback))
-}
-
 /// The URLs to which secrets are sent because of a credentials file.
 fn sends_in_the_clear(credentials: &Value) -> bool {
     const URLS: [&str; 4] = [
@@ -145,33 +139,6 @@ fn sends_in_the_clear(credentials: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_this_machine_is_an_endpoint() {
-        for endpoint in [
-            "http://127.0.0.1:8080",
-            "http://localhost:1",
-            "http://[::1]:8080/",
-        ] {
-            assert!(is_loopback(endpoint), "{endpoint}");
-        }
-        for endpoint in [
-            "http://kms.example.com",
-            "https://cloudkms.googleapis.com",
-            "http://127.0.0.1.example.com",
-            "http://127.0.0.1@example.com",
-            "http://localhost.example.com:80",
-            "http://0.0.0.0:80",
-            "http://user@127.0.0.1:80",
-            "http://[::ffff:10.0.0.1]",
-            "http://127.0.0.1:80/path",
-            "ftp://127.0.0.1",
-            "127.0.0.1:8080",
-            "",
-        ] {
-            assert!(!is_loopback(endpoint), "{endpoint}");
-        }
-    }
 
     #[test]
     fn a_file_that_sends_secrets_without_tls_is_refused() {

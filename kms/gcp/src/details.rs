@@ -10,7 +10,9 @@ use google_cloud_kms_v1::model::{
 use google_cloud_wkt::Timestamp;
 
 use super::versions::version_id;
-use temporal_kms::{KeyDetails, KeyPurpose, KeyState, KeyUri, KeyVersion, Protection, Scheme};
+use temporal_kms::{
+    KeyDetails, KeyOrigin, KeyPurpose, KeyState, KeyUri, KeyVersion, Protection, Scheme,
+};
 
 /// A key that this library can use: for encryption, or for signing with an algorithm of [`KeyPurpose`].
 pub(super) fn details(key: CryptoKey) -> Option<KeyDetails> {
@@ -33,6 +35,7 @@ pub(super) fn details(key: CryptoKey) -> Option<KeyDetails> {
     let destroy_delay = key
         .destroy_scheduled_duration
         .and_then(|delay| delay.try_into().ok());
+    let origin = template.map(|template| origin(key.import_only, &template.protection_level));
     let primary = key
         .primary
         .as_ref()
@@ -45,6 +48,7 @@ pub(super) fn details(key: CryptoKey) -> Option<KeyDetails> {
                 protection(&template.protection_level)
             }),
         )
+        .with_origin(origin)
         .with_primary(primary)
         .with_created(key.create_time.and_then(time))
         .with_rotation_period(rotation_period)
@@ -71,6 +75,14 @@ pub(super) fn version_state(state: &CryptoKeyVersionState) -> KeyState {
         CryptoKeyVersionState::DestroyScheduled => KeyState::DestroyScheduled,
         CryptoKeyVersionState::Destroyed => KeyState::Destroyed,
         _ => KeyState::Other,
+    }
+}
+
+fn origin(is_imported: bool, level: &ProtectionLevel) -> KeyOrigin {
+    match level {
+        ProtectionLevel::External | ProtectionLevel::ExternalVpc => KeyOrigin::External,
+        _ if is_imported => KeyOrigin::Imported,
+        _ => KeyOrigin::Service,
     }
 }
 

@@ -9,16 +9,13 @@ use std::{
 use async_trait::async_trait;
 use serde_json::Value;
 use temporal_kms::{
-    Advice, Cause, CredentialsFound, Diagnose, Elsewhere, Endpoint, KeyUri, Operation, Prices,
-    Protection, ProviderError, Scheme, Web,
+    Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, FailureCause, KeyUri, Operation,
+    Prices, Protection, ProviderError, Scheme, Web,
     support::{is_plain_name, variable},
 };
 use zeroize::Zeroizing;
 
-use super::{
-    GcpKms,
-    credentials::{MAX_FILE, is_loopback},
-};
+use super::{GcpKms, credentials::MAX_FILE, endpoint::Target};
 
 const PUBLIC: &str = "https://cloudkms.googleapis.com";
 const METADATA: &str = "metadata.google.internal";
@@ -49,7 +46,7 @@ impl Diagnose for GcpKms {
         let options = self.options();
         let mut found = if let Some(file) = &options.credentials {
             of_file(file, "the configured file")
-        } else if options.endpoint.is_some() {
+        } else if self.target() == Some(Target::Emulator) {
             CredentialsFound::new("none are sent: the endpoint is an emulator on this machine")
         } else if let Some(file) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
             of_file(Path::new(&file), "GOOGLE_APPLICATION_CREDENTIALS:")
@@ -95,7 +92,7 @@ impl Diagnose for GcpKms {
     }
 
     fn refusal_of_credentials(&self, error: &ProviderError) -> Option<&'static str> {
-        (error.cause() == Some(Cause::NoCredentials))
+        (error.cause() == Some(FailureCause::NoCredentials))
             .then_some("Google gives no token for them: they are expired, revoked or deleted")
     }
 
@@ -124,7 +121,7 @@ impl Diagnose for GcpKms {
         Endpoint::Web {
             url: configured.unwrap_or(PUBLIC).to_owned(),
             setting: configured.map(|_| "GCP_KMS_ENDPOINT or gcp_endpoint"),
-            is_refused: configured.is_some_and(|url| !is_loopback(url)),
+            is_refused: self.target().is_none(),
         }
     }
 
@@ -136,7 +133,7 @@ impl Diagnose for GcpKms {
         let project = error.project();
         Some(match error.cause()? {
             // The project that pays for the calls. It may differ from the key's project.
-            Cause::QuotaProject => {
+            FailureCause::QuotaProject => {
                 let project = project.unwrap_or("PROJECT");
                 Advice::new(
                     error.message(),
@@ -146,7 +143,7 @@ impl Diagnose for GcpKms {
                     ),
                 )
             }
-            Cause::ServiceDisabled => {
+            FailureCause::ServiceDisabled => {
                 let project = project.unwrap_or_else(|| project_of(key));
                 Advice::new(
                     format!("project {project} has not enabled Cloud KMS"),
@@ -155,7 +152,16 @@ impl Diagnose for GcpKms {
                     ),
                 )
             }
-            Cause::Project => {
+            FailureCause::Perimeter => Advice::new(
+                error.message(),
+                format!(
+                    "find the refusal, and the rule that is missing: gcloud logging read \
+                     'protoPayload.metadata.@type=\"type.googleapis.com/google.cloud.audit.VpcServiceControlAuditMetadata\"' \
+                     --project={}",
+                    project_of(key)
+                ),
+            ),
+            FailureCause::Project => {
                 let project = project.unwrap_or_else(|| project_of(key));
                 Advice::new(
                     error.message(),
@@ -195,6 +201,12 @@ impl Diagnose for GcpKms {
             Some(Protection::Hsm) => HSM,
             _ => SOFTWARE,
         })
+    }
+}
+
+impl GcpKms {
+    fn target(&self) -> Option<Target> {
+        Target::of(self.options().endpoint.as_deref())
     }
 }
 
@@ -357,18 +369,37 @@ mod tests {
         );
     }
 
-    #[test]
-    fn only_an_emulator_on_this_machine_replaces_the_public_endpoint() {
+    #[tokio::test]
+    async fn an_endpoint_at_google_is_told_from_an_emulator_and_from_others() {
         let public = GcpKms::default().endpoint(&key("k"));
         assert!(matches!(public, Endpoint::Web { url, is_refused: false, .. } if url == PUBLIC));
-        let options = GcpOptions::default().with_endpoint("https://kms.example.com");
-        let other = GcpKms::new(options).endpoint(&key("k"));
-        assert!(matches!(
-            other,
-            Endpoint::Web {
-                is_refused: true,
-                ..
-            }
-        ));
+        for (url, refused, gets_none) in [
+            ("https://cloudkms-prod.p.googleapis.com", false, false),
+            ("http://127.0.0.1:1", false, true),
+            ("https://kms.example.com", true, false),
+        ] {
+            let kms = GcpKms::new(GcpOptions::default().with_endpoint(url));
+            let endpoint = kms.endpoint(&key("k"));
+            assert!(
+                matches!(&endpoint, Endpoint::Web { is_refused, setting: Some(_), .. } if *is_refused == refused),
+                "{endpoint:?}"
+            );
+            let found = kms.credentials(&key("k"), &Nowhere).await;
+            assert_eq!(found.summary.contains("none are sent"), gets_none, "{url}");
+        }
+    }
+
+    /// No metadata server answers.
+    struct Nowhere;
+
+    #[async_trait]
+    impl Web for Nowhere {
+        async fn get(&self, _: &str, _: (&'static str, &'static str)) -> Option<String> {
+            None
+        }
+
+        async fn answers(&self, _: &str) -> bool {
+            false
+        }
     }
 }

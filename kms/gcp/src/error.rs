@@ -9,7 +9,10 @@ use google_cloud_gax::error::{
     rpc::{Code, Status, StatusDetails},
 };
 
-use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind, ServiceError};
+use temporal_kms::{FailureCause, KeyUri, ProviderError, ProviderErrorKind as Kind, ServiceError};
+
+/// The reason of a refusal by VPC Service Controls.
+const PERIMETER: &str = "SECURITY_POLICY_VIOLATED";
 
 /// The kind of request, which decides what a refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +42,7 @@ pub(super) fn map(error: &GaxError, uri: &KeyUri, asked: Asked) -> ProviderError
 struct Meaning<'a> {
     kind: Kind,
     detail: Cow<'static, str>,
-    cause: Option<Cause>,
+    cause: Option<FailureCause>,
     project: Option<&'a str>,
 }
 
@@ -53,7 +56,7 @@ impl<'a> Meaning<'a> {
         }
     }
 
-    fn because(self, cause: Cause) -> Self {
+    fn because(self, cause: FailureCause) -> Self {
         Self {
             cause: Some(cause),
             ..self
@@ -74,6 +77,10 @@ fn identified(error: &GaxError) -> Option<ServiceError> {
     let id = status.and_then(|status| {
         status.details.iter().find_map(|detail| match detail {
             StatusDetails::RequestInfo(info) => Some(info.request_id.as_str()),
+            // The refusals of a perimeter are logged by this id.
+            StatusDetails::ErrorInfo(info) if info.reason == PERIMETER => {
+                info.metadata.get("uid").map(String::as_str)
+            }
             _ => None,
         })
     });
@@ -113,7 +120,7 @@ fn of_status<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Meaning<'a> 
             Kind::Misconfigured,
             "Google Cloud does not accept the credentials; they are expired, revoked or of another project",
         )
-        .because(Cause::RefusedCredentials),
+        .because(FailureCause::RefusedCredentials),
         Code::FailedPrecondition => failed_precondition(status, asked),
         Code::ResourceExhausted => Meaning::new(Kind::Throttled, ""),
         Code::DeadlineExceeded => Meaning::new(Kind::DeadlineExceeded, ""),
@@ -158,28 +165,34 @@ fn permission_denied<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Mean
             Kind::Misconfigured,
             "the credentials lack the scope cloud-platform",
         )
-        .because(Cause::RefusedCredentials),
+        .because(FailureCause::RefusedCredentials),
+        Some(PERIMETER) => Meaning::new(
+            Kind::PermissionDenied,
+            "a perimeter of VPC Service Controls keeps the call out; let its caller and its network in by an ingress rule or an \
+             access level, or call from inside of the perimeter",
+        )
+        .because(FailureCause::Perimeter),
         Some("SERVICE_DISABLED") if is_charged_elsewhere => {
             Meaning::new(Kind::Misconfigured, project::disabled(consumer))
-                .because(Cause::QuotaProject)
+                .because(FailureCause::QuotaProject)
                 .of_project(consumer)
         }
         Some("SERVICE_DISABLED") => Meaning::new(
             Kind::Misconfigured,
             "the key's project has not enabled Cloud KMS: gcloud services enable cloudkms.googleapis.com",
         )
-        .because(Cause::ServiceDisabled)
+        .because(FailureCause::ServiceDisabled)
         .of_project(consumer),
         Some("USER_PROJECT_DENIED") => {
             Meaning::new(Kind::Misconfigured, project::denied(consumer))
-                .because(Cause::QuotaProject)
+                .because(FailureCause::QuotaProject)
                 .of_project(consumer)
         }
         Some("BILLING_DISABLED" | "CONSUMER_INVALID" | "CONSUMER_SUSPENDED")
             if is_charged_elsewhere =>
         {
             Meaning::new(Kind::Misconfigured, project::unusable(consumer))
-                .because(Cause::QuotaProject)
+                .because(FailureCause::QuotaProject)
                 .of_project(consumer)
         }
         Some(
@@ -191,7 +204,7 @@ fn permission_denied<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Mean
             Kind::Misconfigured,
             "the key's project does not exist, has no billing account, or may not be used by the caller",
         )
-        .because(Cause::Project)
+        .because(FailureCause::Project)
         .of_project(consumer),
         _ => Meaning::new(Kind::PermissionDenied, missing_role(asked)),
     }
@@ -252,7 +265,7 @@ fn of_transport(error: &GaxError) -> Meaning<'static> {
         Some(500..=599) => stranger(Kind::Unavailable),
         Some(_) => stranger(Kind::Integrity),
         None if error.is_connect() => {
-            Meaning::new(Kind::Unavailable, "no connection").because(Cause::NoConnection)
+            Meaning::new(Kind::Unavailable, "no connection").because(FailureCause::NoConnection)
         }
         None => Meaning::new(Kind::Unavailable, "the connection broke"),
     }
@@ -263,7 +276,7 @@ fn stranger(kind: Kind) -> Meaning<'static> {
         kind,
         "the answer is not Google's: is there a proxy on the way?",
     )
-    .because(Cause::Proxy)
+    .because(FailureCause::Proxy)
 }
 
 fn of_credentials(error: &GaxError) -> Meaning<'static> {
@@ -283,7 +296,7 @@ fn of_credentials(error: &GaxError) -> Meaning<'static> {
             "there are no usable Google Cloud credentials; set GOOGLE_APPLICATION_CREDENTIALS, run \
              `gcloud auth application-default login`, or give the machine a service account",
         )
-        .because(Cause::NoCredentials),
+        .because(FailureCause::NoCredentials),
     }
 }
 
@@ -360,7 +373,10 @@ mod tests {
     #[test]
     fn tells_what_to_put_right() {
         for (code, cause) in [
-            (Code::Unauthenticated, Some(Cause::RefusedCredentials)),
+            (
+                Code::Unauthenticated,
+                Some(FailureCause::RefusedCredentials),
+            ),
             (Code::PermissionDenied, None),
             (Code::NotFound, None),
             (Code::Unavailable, None),
@@ -399,7 +415,7 @@ mod tests {
         let disabled = refused(include_str!(
             "../../../tests/vectors/cloud-kms/403-service-disabled-in-other-project.json"
         ));
-        assert_eq!(disabled.cause(), Some(Cause::QuotaProject));
+        assert_eq!(disabled.cause(), Some(FailureCause::QuotaProject));
         assert_eq!(disabled.project(), Some("999999"));
         let text = disabled.to_string();
         for part in [
@@ -413,7 +429,7 @@ mod tests {
         let denied = refused(include_str!(
             "../../../tests/vectors/cloud-kms/403-user-project-denied.json"
         ));
-        assert_eq!(denied.cause(), Some(Cause::QuotaProject));
+        assert_eq!(denied.cause(), Some(FailureCause::QuotaProject));
         assert_eq!(denied.project(), Some("other-billing-project"));
         let text = denied.to_string();
         for part in [
@@ -429,6 +445,21 @@ mod tests {
     }
 
     #[test]
+    fn a_perimeter_is_told_from_a_missing_role() {
+        let error = refused(include_str!(
+            "../../../tests/vectors/cloud-kms/403-vpc-service-controls.json"
+        ));
+        assert_eq!(error.kind(), Kind::PermissionDenied);
+        assert_eq!(error.cause(), Some(FailureCause::Perimeter));
+        let text = error.to_string();
+        assert!(text.contains("VPC Service Controls"), "{text}");
+        assert!(!text.contains("roles/"), "{text}");
+        assert!(!text.contains("prohibited by organization"), "{text}");
+        let id = error.service_error().and_then(ServiceError::request_id);
+        assert!(id.is_some_and(|id| id.starts_with("4cHmBXqY")), "{id:?}");
+    }
+
+    #[test]
     fn the_keys_own_project_is_named_as_such() {
         for metadata in [
             r#""consumer": "projects/my-project""#,
@@ -439,7 +470,11 @@ mod tests {
                 [{{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED",
                 "domain": "googleapis.com", "metadata": {{{metadata}}}}}]}}}}"#
             ));
-            assert_eq!(error.cause(), Some(Cause::ServiceDisabled), "{error}");
+            assert_eq!(
+                error.cause(),
+                Some(FailureCause::ServiceDisabled),
+                "{error}"
+            );
             assert!(error.to_string().contains("the key's project"), "{error}");
             assert!(!error.to_string().contains("sEcReT"), "{error}");
         }
@@ -463,7 +498,7 @@ mod tests {
             let error = map(&answer, &uri(), Asked::Decrypt);
             assert_eq!(
                 (error.kind(), error.cause()),
-                (kind, Some(Cause::Proxy)),
+                (kind, Some(FailureCause::Proxy)),
                 "{status}"
             );
             assert!(error.to_string().contains("is not Google's"), "{error}");

@@ -7,9 +7,12 @@
 //!
 //! `google-cloud-auth` finds credentials: the file that the options or `GOOGLE_APPLICATION_CREDENTIALS` name (service
 //! account, workload identity, impersonation), `gcloud auth application-default login`, or the metadata server. Another
-//! endpoint is for emulators. It must be on this machine, and it gets credentials only if the options name a file.
+//! endpoint is one of Google's own, such as an address of Private Service Connect, or an emulator on this machine. An
+//! emulator gets credentials only if the options name a file.
 //!
 //! This crate erases plaintext after use. It cannot erase the copies that the client library makes in its JSON.
+
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod admin;
 mod checksum;
@@ -18,6 +21,7 @@ mod commands;
 mod credentials;
 mod details;
 mod diagnose;
+mod endpoint;
 mod error;
 mod grant;
 mod member;

@@ -23,8 +23,8 @@ use super::{
     versions::version_id,
 };
 use temporal_kms::{
-    EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyState, KeyUri, ProviderError,
-    ProviderErrorKind as Kind, support::used_version,
+    EncryptionContext, KeyLimits, KeyProvider, KeyState, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, UsableKey, support::used_version,
 };
 
 /// The service's limit of plaintext (`EncryptRequest.plaintext`), for keys in software.
@@ -126,7 +126,7 @@ impl KeyProvider for GcpKey {
             && plaintext.len() > MAX_HSM_PLAINTEXT
         {
             // The key may be in an HSM. Then the next payload of this size is sealed in an envelope.
-            drop(self.describe().await);
+            drop(self.check_usable().await);
         }
         sealed
     }
@@ -174,7 +174,7 @@ impl KeyProvider for GcpKey {
             .with_max_ciphertext(MAX_CIPHERTEXT)
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         let key = self
             .service
             .call(&self.uri, Asked::Describe, |client| {
@@ -198,7 +198,7 @@ impl KeyProvider for GcpKey {
                 .with_detail(format!("version {id}, the primary one")));
         }
         self.learn(&primary.protection_level);
-        Ok(KeyDescription::new(
+        Ok(UsableKey::new(
             self.uri.clone(),
             id.to_string(),
             protection(&primary.protection_level),

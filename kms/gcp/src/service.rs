@@ -10,7 +10,7 @@ use temporal_kms::{
 
 use super::{
     GcpKms, GcpOptions, commands,
-    credentials::{NOT_AN_EMULATOR, is_loopback},
+    endpoint::{REFUSED, Target},
     settings::{self, SETTINGS},
 };
 
@@ -70,9 +70,8 @@ impl KeyService for GcpKms {
     fn check(&self) -> Vec<ConfigurationError> {
         let url = self.options().endpoint.as_deref();
         let reason = url.and_then(|url| match endpoint::check(url) {
-            Err(reason) => Some(format!("{reason}; leave it out for Cloud KMS itself")),
-            Ok(()) if !is_loopback(url) => Some(NOT_AN_EMULATOR.to_owned()),
-            Ok(()) => None,
+            Err(reason) => Some(format!("{reason}; leave it out for the public endpoint")),
+            Ok(()) => Target::of(Some(url)).is_none().then(|| REFUSED.to_owned()),
         });
         let fault = reason.map(|reason| ConfigurationError::invalid("gcp_endpoint", reason));
         fault.into_iter().collect()

@@ -26,11 +26,11 @@ pub(super) const SETTINGS: SettingTable<GcpOptions> = SettingTable(&[
         Setting::new(
             "gcp_endpoint",
             SettingKind::Url,
-            "An emulator of Cloud KMS on this machine, such as `http://127.0.0.1:8080`.",
+            "Another endpoint of Cloud KMS: a private one of Google, such as `https://cloudkms-NAME.p.googleapis.com`, or an emulator on this machine, such as `http://127.0.0.1:8080`.",
         )
         .variables(&["GCP_KMS_ENDPOINT"])
         .flag("gcp-endpoint", "URL")
-        .example("\"http://127.0.0.1:8080\""),
+        .example("\"https://cloudkms-NAME.p.googleapis.com\""),
         |options, value| options.endpoint = value.into_text(),
     ),
 ]);
@@ -130,11 +130,12 @@ pub(super) fn named_key(variable: Variables<'_>) -> Result<Option<KeyUri>, Confi
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GcpOptions {
-    /// The endpoint of `gcp-kms://` keys instead of Cloud KMS: an emulator on this machine, such as
-    /// `http://127.0.0.1:8080`. Any other host is refused. The emulator gets credentials only if `credentials` is set.
+    /// The endpoint of `gcp-kms://` keys instead of the public one: another one of Google, such as
+    /// `https://cloudkms-NAME.p.googleapis.com` of Private Service Connect, or an emulator on this machine, such as
+    /// `http://127.0.0.1:8080`. Any other host is refused. An emulator gets credentials only if `credentials` is set.
     pub endpoint: Option<String>,
-    /// A credentials file of Google Cloud. Without it, and without an endpoint, the application default credentials
-    /// are used: `GOOGLE_APPLICATION_CREDENTIALS`, those of `gcloud`, or the metadata server's.
+    /// A credentials file of Google Cloud. Without it, the application default credentials are used, except for an
+    /// emulator: `GOOGLE_APPLICATION_CREDENTIALS`, those of `gcloud`, or the metadata server's.
     pub credentials: Option<PathBuf>,
 }
 
@@ -143,7 +144,7 @@ impl GcpOptions {
     ///
     /// | variable | meaning | default |
     /// |---|---|---|
-    /// | `GCP_KMS_ENDPOINT` | an emulator of Cloud KMS on this machine | |
+    /// | `GCP_KMS_ENDPOINT` | another endpoint of Cloud KMS: a private one of Google, or an emulator on this machine | the public one |
     /// | `GOOGLE_APPLICATION_CREDENTIALS` | a credentials file of Google Cloud | those of `gcloud`, or of the machine |
     /// | `GOOGLE_CLOUD_QUOTA_PROJECT` | the project that calls to Google Cloud are charged to | |
     /// | `GOOGLE_CLOUD_PROJECT`, `GCLOUD_PROJECT`, `CLOUDSDK_CORE_PROJECT` | where `codec-server doctor` looks for a project of the credentials | |

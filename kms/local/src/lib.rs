@@ -25,6 +25,8 @@
 //! of its keyset. The primary key cannot be disabled or destroyed, because Tink does not read a keyset without one.
 //! Rotate first. A destroyed key is removed from the file.
 
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
 mod admin;
 mod client;
 mod diagnose;

@@ -8,8 +8,8 @@ use super::{
     watched::WatchedKeyset,
 };
 use temporal_kms::{
-    EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyUri, Protection,
-    ProviderError, ProviderErrorKind as Kind, support::used_version,
+    EncryptionContext, KeyLimits, KeyProvider, KeyPurpose, KeyUri, Protection, ProviderError,
+    ProviderErrorKind as Kind, UsableKey, support::used_version,
 };
 
 /// The same limit as at Cloud KMS, so that code that works in development works there.
@@ -81,9 +81,9 @@ impl KeyProvider for LocalKey {
             .with_max_ciphertext(usize::MAX)
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         let version = self.0.keyset()?.primary().to_string();
-        Ok(KeyDescription::new(
+        Ok(UsableKey::new(
             self.0.uri().clone(),
             version,
             Protection::File,

@@ -9,8 +9,8 @@ use super::{
     provider::Pkcs11Key, settings::Pkcs11Options, signer::Pkcs11SigningKey, token::Token,
 };
 use temporal_kms::{
-    Cause, KeyAdmin, KeyProvider, KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind,
-    Signer, support::Pkcs11Path,
+    FailureCause, KeyAdmin, KeyProvider, KeyPurpose, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, Signer, support::Pkcs11Path,
 };
 
 /// The tokens in use. Keys of one token share its sessions.
@@ -79,7 +79,7 @@ async fn reach(
     let access = options.access(uri);
     let module = access.module.ok_or_else(|| {
         misconfigured("name the token's PKCS#11 module: PKCS11_MODULE, or module-path in the configuration's URI")
-            .with_cause(Cause::Module)
+            .with_cause(FailureCause::Module)
     })?;
     let module = Module::load(&module)
         .await

@@ -9,6 +9,7 @@ use temporal_kms::ConfigurationError;
 
 /// The source of a PIN. It is read again for every login, so that the PIN can change while the process runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PinSource {
     /// A file that holds only the PIN, and perhaps a line end. It must not be readable by all users.
     File(PathBuf),

@@ -8,14 +8,14 @@ use super::{
     credentials::{PinError, PinSource},
     recovery::Loss,
 };
-use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind};
+use temporal_kms::{FailureCause, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
 /// A failed call, before its key is known.
 #[derive(Debug)]
 pub(super) struct Failure {
     kind: Kind,
     detail: Cow<'static, str>,
-    cause: Option<Cause>,
+    cause: Option<FailureCause>,
     source: Option<Error>,
     loss: Option<Loss>,
     is_presumed: bool,
@@ -37,7 +37,7 @@ impl Failure {
         Self::new(Kind::Misconfigured, detail)
     }
 
-    pub(super) fn because(mut self, cause: Cause) -> Self {
+    pub(super) fn because(mut self, cause: FailureCause) -> Self {
         self.cause = Some(cause);
         self
     }
@@ -158,13 +158,13 @@ impl PinError {
             PinSource::File(path) => format!("{self}: {}", path.display()),
             PinSource::Variable(_) => self.to_string(),
         };
-        Failure::misconfigured(text).because(Cause::UnusableCredentials)
+        Failure::misconfigured(text).because(FailureCause::UnusableCredentials)
     }
 }
 
-fn cause(error: &Error) -> Option<Cause> {
+fn cause(error: &Error) -> Option<FailureCause> {
     match error {
-        Error::Pkcs11(RvError::UserNotLoggedIn, _) => Some(Cause::NoCredentials),
+        Error::Pkcs11(RvError::UserNotLoggedIn, _) => Some(FailureCause::NoCredentials),
         Error::Pkcs11(
             RvError::PinExpired
             | RvError::PinIncorrect
@@ -173,8 +173,8 @@ fn cause(error: &Error) -> Option<Cause> {
             | RvError::PinLocked
             | RvError::UserPinNotInitialized,
             _,
-        ) => Some(Cause::RefusedCredentials),
-        Error::LibraryLoading(_) | Error::MissingSymbol(_) => Some(Cause::Module),
+        ) => Some(FailureCause::RefusedCredentials),
+        Error::LibraryLoading(_) | Error::MissingSymbol(_) => Some(FailureCause::Module),
         _ => None,
     }
 }

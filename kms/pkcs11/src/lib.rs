@@ -52,6 +52,8 @@
 //! Keys that [`KeyAdmin`](temporal_kms::KeyAdmin) creates are not extractable, sensitive and private. Disabling a
 //! version removes its `CKA_DECRYPT` and `CKA_UNWRAP`, or its `CKA_SIGN`. A caller with the PIN can restore them.
 
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
 mod admin;
 mod cipher;
 mod client;

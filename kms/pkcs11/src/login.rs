@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::{credentials::PinSource, error::Failure};
-use temporal_kms::{Cause, ProviderErrorKind as Kind};
+use temporal_kms::{FailureCause, ProviderErrorKind as Kind};
 
 /// The PINs that tokens refused, by the tokens' serial numbers. They are not sent again, because a token locks a PIN
 /// after some attempts. A token that was initialized again has another serial number.
@@ -42,7 +42,7 @@ impl Logins {
                 Kind::Misconfigured,
                 "the token has refused this PIN; it is not tried again before it changes",
             )
-            .because(Cause::RefusedCredentials));
+            .because(FailureCause::RefusedCredentials));
         }
         match session.login(UserType::User, Some(&AuthPin::from(pin.to_string()))) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {

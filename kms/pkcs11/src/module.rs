@@ -21,7 +21,7 @@ use super::{
     login::Logins,
     threads,
 };
-use temporal_kms::{Cause, ProviderErrorKind as Kind};
+use temporal_kms::{FailureCause, ProviderErrorKind as Kind};
 
 /// PKCS#11 allows one `C_Initialize` per process, so a module stays loaded until the process ends.
 static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
@@ -47,7 +47,7 @@ impl Module {
                 Kind::Misconfigured,
                 format!("there is no PKCS#11 module {}", path.display()),
             )
-            .because(Cause::Module)
+            .because(FailureCause::Module)
         })?;
         if let Some(module) = MODULES.lock().get(&path) {
             return Ok(module.clone());

@@ -13,8 +13,8 @@ use super::{
     wrapped::Wrapped,
 };
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyUri,
-    ProviderError, ProviderErrorKind as Kind, support::used_version,
+    Dek, EncryptionContext, KeyLimits, KeyProvider, KeyPurpose, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, UsableKey, support::used_version,
 };
 
 /// The most that AWS `CloudHSM` accepts in one call.
@@ -100,7 +100,7 @@ impl KeyProvider for Pkcs11Key {
         Ok(opened)
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         let name = self.name.clone();
         let described = self.token.run(move |_, connection| {
             let key = name.newest(&connection.session, KeyPurpose::Encrypt)?;
@@ -110,7 +110,7 @@ impl KeyProvider for Pkcs11Key {
         let (version, protection) = described
             .await
             .map_err(|failure| failure.for_key(&self.uri))?;
-        Ok(KeyDescription::new(self.uri.clone(), version, protection))
+        Ok(UsableKey::new(self.uri.clone(), version, protection))
     }
 
     fn limits(&self) -> KeyLimits {

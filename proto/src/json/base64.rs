@@ -8,6 +8,8 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
+use crate::{Data, Room};
+
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 pub(super) const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
@@ -15,15 +17,22 @@ pub(super) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_S
 
 /// Base64 in either alphabet, padded or not. The usual form is decoded by vector instructions.
 pub(super) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
-    decode_erasing(|bytes| base64_simd::STANDARD.decode_append(text, bytes).is_ok())
-        .or_else(|| decode_any_base64(text))
+    decode_base64_with_room(text, Room::default()).map(Data::into_vec)
 }
 
-/// As [`decode_base64`], for a text in pieces and in the usual form. `None` for any other form.
-pub(super) fn decode_base64_in_pieces(pieces: &[&[u8]]) -> Option<Vec<u8>> {
+/// As [`decode_base64`]. There is `room` around data that are not small.
+pub(super) fn decode_base64_with_room(text: &[u8], room: Room) -> Option<Data> {
+    let buffer = Buffer::new(text.len(), room);
+    buffer
+        .decoded(|bytes| base64_simd::STANDARD.decode_append(text, bytes).is_ok())
+        .or_else(|| decode_any_base64(text, room))
+}
+
+/// As [`decode_base64_with_room`], for a text in pieces and in the usual form. `None` for any other form.
+pub(super) fn decode_base64_in_pieces(pieces: &[&[u8]], room: Room) -> Option<Data> {
     let length: usize = pieces.iter().map(|piece| piece.len()).sum();
     let mut decoded = Decoded {
-        bytes: Zeroizing::new(Vec::with_capacity(length / QUANTUM * 3)),
+        buffer: Buffer::new(length, room),
         is_padded: false,
     };
     // The beginning of a quantum whose end is in the next piece.
@@ -40,7 +49,44 @@ pub(super) fn decode_base64_in_pieces(pieces: &[&[u8]]) -> Option<Vec<u8>> {
         decoded.append(quanta)?;
         begun.extend_from_slice(rest);
     }
-    begun.is_empty().then(|| mem::take(&mut *decoded.bytes))
+    begun.is_empty().then(|| decoded.buffer.into_data())
+}
+
+/// What is decoded into. A decoder that fails leaves the beginning of the plaintext in it, so it is erased.
+struct Buffer {
+    bytes: Zeroizing<Vec<u8>>,
+    start: usize,
+}
+
+impl Buffer {
+    /// Memory for the data of a text of this length.
+    fn new(text: usize, room: Room) -> Self {
+        /// Copying fewer data costs little, and the room would take more memory than they do.
+        const SMALL: usize = 512;
+
+        let length = text.div_ceil(QUANTUM) * 3;
+        let room = if length < SMALL {
+            Room::default()
+        } else {
+            room
+        };
+        let capacity = room.before + length + room.behind;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+        bytes.resize(room.before, 0);
+        Self {
+            bytes,
+            start: room.before,
+        }
+    }
+
+    /// The data, if `decode` appends them.
+    fn decoded(mut self, decode: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Data> {
+        decode(&mut self.bytes).then(|| self.into_data())
+    }
+
+    fn into_data(mut self) -> Data {
+        Data::behind(self.start, mem::take(&mut *self.bytes))
+    }
 }
 
 /// Four characters are three bytes.
@@ -48,7 +94,7 @@ const QUANTUM: usize = 4;
 
 /// What is decoded so far.
 struct Decoded {
-    bytes: Zeroizing<Vec<u8>>,
+    buffer: Buffer,
     is_padded: bool,
 }
 
@@ -61,20 +107,17 @@ impl Decoded {
         if mem::replace(&mut self.is_padded, *last == b'=') {
             return None;
         }
-        let bytes = &mut *self.bytes;
+        let bytes = &mut *self.buffer.bytes;
         base64_simd::STANDARD.decode_append(quanta, bytes).ok()
     }
 }
 
-fn decode_any_base64(text: &[u8]) -> Option<Vec<u8>> {
+fn decode_any_base64(text: &[u8], room: Room) -> Option<Data> {
     let mut alphabets = [&STANDARD, &URL_SAFE].into_iter();
-    alphabets.find_map(|alphabet| decode_erasing(|bytes| alphabet.decode_vec(text, bytes).is_ok()))
-}
-
-/// A decoder that fails leaves the beginning of the plaintext in its buffer. It is erased.
-fn decode_erasing(decode: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Vec<u8>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    decode(&mut bytes).then(|| mem::take(&mut *bytes))
+    alphabets.find_map(|alphabet| {
+        let buffer = Buffer::new(text.len(), room);
+        buffer.decoded(|bytes| alphabet.decode_vec(text, bytes).is_ok())
+    })
 }
 
 #[cfg(test)]
@@ -87,7 +130,29 @@ mod tests {
         /// The vector instructions read nothing in another way, and refuse nothing that is read.
         #[test]
         fn both_decoders_of_base64_agree(text in "[A-Za-z0-9+/=_-]{0,12}|[A-Za-z0-9+/]{0,90}={0,3}|.{0,8}") {
-            prop_assert_eq!(decode_base64(text.as_bytes()), decode_any_base64(text.as_bytes()));
+            let other = decode_any_base64(text.as_bytes(), Room::default());
+            prop_assert_eq!(decode_base64(text.as_bytes()), other.map(Data::into_vec));
+        }
+
+        /// Room changes nothing of what is decoded, and is there around data that are not small.
+        #[test]
+        fn room_is_left_around_the_data(
+            text in "[A-Za-z0-9+/]{0,900}={0,3}|[A-Za-z0-9_-]{660,900}",
+            (before, behind) in (0usize..99, 0usize..99),
+            cut in 0usize..900,
+        ) {
+            let (text, room) = (text.as_bytes(), Room { before, behind });
+            let data = decode_base64_with_room(text, room);
+            prop_assert_eq!(data.clone().map(Data::into_vec), decode_base64(text));
+            let (head, tail) = text.split_at(cut.min(text.len()));
+            let in_pieces = decode_base64_in_pieces(&[head, tail], room);
+            for data in [data, in_pieces.clone()].into_iter().flatten() {
+                prop_assert!(data.len() < 520 || data.has_room(room));
+                let (buffer, start) = data.into_buffer();
+                prop_assert!(buffer[..start].iter().all(|byte| *byte == 0));
+            }
+            let usual = base64_simd::STANDARD.decode_to_vec(text).ok();
+            prop_assert_eq!(in_pieces.map(Data::into_vec), usual);
         }
 
         /// Pieces mean what their text means, and the usual form is read wherever it is cut.
@@ -102,7 +167,8 @@ mod tests {
             cuts.sort_unstable();
             let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect();
             let usual = base64_simd::STANDARD.decode_to_vec(text).ok();
-            prop_assert_eq!(decode_base64_in_pieces(&pieces), usual);
+            let data = decode_base64_in_pieces(&pieces, Room::default());
+            prop_assert_eq!(data.map(Data::into_vec), usual);
         }
     }
 }

@@ -12,23 +12,25 @@ use std::{borrow::Cow, collections::btree_map::Entry, mem, sync::Arc};
 use memchr::memchr2;
 
 use super::{
-    base64::{decode_base64, decode_base64_in_pieces},
+    base64::{decode_base64_in_pieces, decode_base64_with_room},
     limits::{Limits, MAX_METADATA},
     partial::{Erase as _, Partial},
 };
-use crate::{Metadata, SharedPayload};
+use crate::{Data, Metadata, Room, SharedPayload};
 
 /// The payloads of a body, or `None` when the body must be read the other way.
 pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<SharedPayload>> {
-    payloads_in_parts(&[body], limits, &mut None)
+    payloads_in_parts(&[body], limits, Room::default(), &mut None)
 }
 
 /// As [`payloads`], for a body in parts. `None` also when base64 across a cut has another form than the usual one.
 ///
-/// `last` are metadata that were read before, in their text. Then they are the last ones of this body.
+/// There is `room` around data that are not small. `last` are metadata that were read before, in their text. Then they are the
+/// last ones of this body.
 pub(super) fn payloads_in_parts<'b>(
     parts: &'b [&'b [u8]],
     limits: &Limits,
+    room: Room,
     last: &mut Last<'b>,
 ) -> Option<Vec<SharedPayload>> {
     let mut reader = Reader {
@@ -37,7 +39,7 @@ pub(super) fn payloads_in_parts<'b>(
     };
     // The other way reads again what is read in vain.
     let mut payloads = Partial::default();
-    if body(&mut reader, limits.max_payloads, last, &mut payloads).is_some() {
+    if body(&mut reader, limits, room, last, &mut payloads).is_some() {
         return Some(payloads.whole());
     }
     drop(payloads);
@@ -52,13 +54,14 @@ pub(super) fn payloads_in_parts<'b>(
 
 fn body<'b>(
     reader: &mut Reader<'b>,
-    limit: usize,
+    limits: &Limits,
+    room: Room,
     last: &mut Last<'b>,
     payloads: &mut Vec<SharedPayload>,
 ) -> Option<()> {
     reader.token(b'{')?;
     reader.name(br#""payloads""#)?;
-    list(reader, limit, last, payloads)?;
+    list(reader, limits, room, last, payloads)?;
     reader.token(b'}')?;
     reader.skip_space();
     reader.is_at_end().then_some(())
@@ -66,7 +69,8 @@ fn body<'b>(
 
 fn list<'b>(
     reader: &mut Reader<'b>,
-    limit: usize,
+    limits: &Limits,
+    room: Room,
     last: &mut Last<'b>,
     payloads: &mut Vec<SharedPayload>,
 ) -> Option<()> {
@@ -75,10 +79,10 @@ fn list<'b>(
         return Some(());
     }
     loop {
-        if payloads.len() == limit {
+        if payloads.len() == limits.max_payloads {
             return None;
         }
-        payloads.push(payload(reader, last)?);
+        payloads.push(payload(reader, room, last)?);
         if !reader.has_next(b']')? {
             return Some(());
         }
@@ -88,13 +92,13 @@ fn list<'b>(
 /// The text of the last metadata, and what they are.
 pub type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
 
-fn payload<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<SharedPayload> {
+fn payload<'b>(reader: &mut Reader<'b>, room: Room, last: &mut Last<'b>) -> Option<SharedPayload> {
     reader.token(b'{')?;
     let (mut metadata, mut data) = (None, None);
     if reader.token(b'}').is_none() {
         loop {
             if data.is_none() && reader.name(br#""data""#).is_some() {
-                data = Some(Partial::from(reader.string()?.decoded()?));
+                data = Some(Partial::from(reader.string()?.decoded(room)?));
             } else if metadata.is_none() && reader.name(br#""metadata""#).is_some() {
                 metadata = Some(shared_metadata(reader, last)?);
             } else {
@@ -143,7 +147,8 @@ fn metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
         let Entry::Vacant(entry) = metadata.entry(name) else {
             return None;
         };
-        entry.insert(reader.string()?.decoded()?);
+        let value = reader.string()?.decoded(Room::default())?;
+        entry.insert(value.into_vec());
         if !reader.has_next(b'}')? {
             return Some(metadata.whole());
         }
@@ -166,10 +171,10 @@ impl<'b> Text<'b> {
     }
 
     /// The bytes that it is in base64.
-    fn decoded(self) -> Option<Vec<u8>> {
+    fn decoded(self, room: Room) -> Option<Data> {
         match self {
-            Self::Whole(text) => decode_base64(text),
-            Self::Pieces(pieces) => decode_base64_in_pieces(&pieces),
+            Self::Whole(text) => decode_base64_with_room(text, room),
+            Self::Pieces(pieces) => decode_base64_in_pieces(&pieces, room),
         }
     }
 }
@@ -316,6 +321,10 @@ mod tests {
     };
 
     const LIMITS: Limits = Limits { max_payloads: 3 };
+    const ROOM: Room = Room {
+        before: 9,
+        behind: 5,
+    };
 
     fn read_bytes(body: &[u8]) -> Option<Vec<Payload>> {
         let shared = payloads(body, &LIMITS)?;
@@ -397,7 +406,7 @@ mod tests {
         let body = br#" { "payloads" : [ { "metadata" : { "encoding" : "anNvbi9wbGFpbg==" , "n" : "" } , "data" : "MTIzNDU2Nzg5MA==" } , { "metadata" : { "encoding" : "anNvbi9wbGFpbg==" , "n" : "" } } ] } "#;
         let whole = payloads(body, &LIMITS);
         assert_eq!(whole.as_ref().map(Vec::len), Some(2));
-        let read = |parts: &[&[u8]]| payloads_in_parts(parts, &LIMITS, &mut None);
+        let read = |parts: &[&[u8]]| payloads_in_parts(parts, &LIMITS, ROOM, &mut None);
         for first in 0..=body.len() {
             for second in [first, first + 1, first + 2, first + 40, body.len()] {
                 let parts = cut(body, &[first, second]);
@@ -416,7 +425,7 @@ mod tests {
         for (at, is_kept) in [(20, true), (24, true), (30, false), (37, true)] {
             let mut last = None;
             let parts = cut(body, &[at]);
-            assert!(payloads_in_parts(&parts, &LIMITS, &mut last).is_some());
+            assert!(payloads_in_parts(&parts, &LIMITS, ROOM, &mut last).is_some());
             let text = last.map(|(text, _)| text);
             assert_eq!(text, is_kept.then_some(&br#"{"a":"QQ=="}"#[..]), "{at}");
         }
@@ -446,7 +455,7 @@ mod tests {
             }
             let whole = payloads(&body, &LIMITS);
             let parts = cut(&body, &cuts);
-            let read = payloads_in_parts(&parts, &LIMITS, &mut None);
+            let read = payloads_in_parts(&parts, &LIMITS, ROOM, &mut None);
             // Damage can make base64 of another form.
             if read.is_some() || damage.is_none() {
                 prop_assert_eq!(&read, &whole);
@@ -455,8 +464,8 @@ mod tests {
             let (text, known) = (br#"{"a":"QQ=="}"#, Metadata::from([("a".to_owned(), b"A".to_vec())]));
             let mut last: Last<'_> = Some((&text[..], Arc::new(known)));
             let parts = [body.as_slice()];
-            prop_assert_eq!(&payloads_in_parts(&parts, &LIMITS, &mut last), &whole);
-            prop_assert_eq!(&payloads_in_parts(&parts, &LIMITS, &mut last), &whole);
+            prop_assert_eq!(&payloads_in_parts(&parts, &LIMITS, ROOM, &mut last), &whole);
+            prop_assert_eq!(&payloads_in_parts(&parts, &LIMITS, ROOM, &mut last), &whole);
         }
 
         /// What is read the straight way is what the other reader reads.
@@ -474,7 +483,7 @@ mod tests {
             let end = if is_begun { "}]}" } else { "" };
             let body = [begin, &parts.concat(), end].concat();
             let whole = payloads(body.as_bytes(), &LIMITS);
-            let in_parts = payloads_in_parts(&cut(body.as_bytes(), &cuts), &LIMITS, &mut None);
+            let in_parts = payloads_in_parts(&cut(body.as_bytes(), &cuts), &LIMITS, ROOM, &mut None);
             // Base64 of the other alphabet must be in one part.
             if in_parts.is_some() || !body.contains('_') {
                 prop_assert_eq!(&in_parts, &whole);

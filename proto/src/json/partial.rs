@@ -7,7 +7,7 @@ use std::{
 
 use zeroize::Zeroize;
 
-use crate::{Metadata, Payload, PayloadParts as _, SharedPayload};
+use crate::{Data, Metadata, Payload, PayloadParts as _, SharedPayload};
 
 /// A value that is erased when it is dropped before it is whole.
 #[derive(Default)]
@@ -54,6 +54,12 @@ pub(super) trait Erase: Default {
 impl Erase for Vec<u8> {
     fn erase(&mut self) {
         self.zeroize();
+    }
+}
+
+impl Erase for Data {
+    fn erase(&mut self) {
+        self.buffer_mut().zeroize();
     }
 }
 

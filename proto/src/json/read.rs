@@ -12,7 +12,7 @@ use super::{
     limits::{Limits, MAX_METADATA},
     partial::{Erase, Partial},
 };
-use crate::{Payload, Payloads, SharedPayload, payload::ExternalPayloadDetails};
+use crate::{Payload, Payloads, Room, SharedPayload, payload::ExternalPayloadDetails};
 
 /// How many externally stored parts a payload may name.
 const MAX_EXTERNAL_PAYLOADS: usize = 64;
@@ -49,15 +49,16 @@ pub fn parse_any_shared_payloads(
 /// As [`parse_payloads`], for a body in parts and in the form that most clients send. Payloads with the same metadata share
 /// them. `None` for other forms, which [`parse_any_shared_payloads`] reads, and for parts that must be put together first.
 ///
-/// `last` are metadata that were read before, and their text. They are not read again, and replaced by the last ones of this
-/// body that are in one part.
+/// There is `room` around data of half a KiB and more. `last` are metadata that were read before, and their text. They are not
+/// read again, and replaced by the last ones of this body that are in one part.
 #[must_use]
 pub fn parse_shared_payloads_in_parts<'b>(
     parts: &'b [&'b [u8]],
     limits: &Limits,
+    room: Room,
     last: &mut fast::Last<'b>,
 ) -> Option<Vec<SharedPayload>> {
-    fast::payloads_in_parts(parts, limits, last)
+    fast::payloads_in_parts(parts, limits, room, last)
 }
 
 /// As [`parse_payloads`], for every form of a body.

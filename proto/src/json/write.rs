@@ -1,212 +1,196 @@
 //! Writes canonical, compact proto-JSON into one buffer of the right size.
 
-use std::{ops::Range, ptr};
-
 use base64_simd::STANDARD;
 
-use crate::{Metadata, Payload, PayloadParts, SharedPayload, payload::ExternalPayloadDetails};
+use crate::{Metadata, OncePerMetadata, Payload, PayloadParts, payload::ExternalPayloadDetails};
+
+/// What is before the payloads of a body, and behind them.
+pub(super) const BEGINNING: &[u8] = br#"{"payloads":["#;
+pub(super) const END: &[u8] = b"]}";
 
 /// Writes `{"payloads":[…]}`. An empty list is written too, because clients expect it.
 #[must_use]
 pub fn write_payloads(payloads: &[Payload]) -> Vec<u8> {
-    write_body(payloads.iter().map(item), body_len(payloads))
-}
-
-/// As [`write_payloads`].
-#[must_use]
-pub fn write_shared_payloads(payloads: &[SharedPayload]) -> Vec<u8> {
-    write_body(payloads.iter().map(item), body_len(payloads))
-}
-
-/// As [`write_shared_payloads`]. Data are handed to `erase` as soon as they are written, while the processor has them at hand.
-#[must_use]
-pub fn write_and_erase(mut payloads: Vec<SharedPayload>, erase: fn(&mut [u8])) -> Vec<u8> {
-    let length = body_len(&payloads);
-    let items = payloads.iter_mut().map(|payload| {
-        let data = &mut *payload.data;
-        Item {
-            metadata: &payload.metadata,
-            data: (!data.is_empty()).then_some(move |out: &mut Vec<u8>| {
-                push_base64_and_erase(out, data, erase);
-            }),
-            external_payloads: &payload.external_payloads,
-        }
-    });
-    write_body(items, length)
-}
-
-/// The bytes that [`write_shared_payloads`] needs, or a few more.
-#[must_use]
-pub fn shared_payloads_len(payloads: &[SharedPayload]) -> usize {
-    body_len(payloads)
+    let mut out = Vec::with_capacity(body_len(payloads));
+    out.extend_from_slice(BEGINNING);
+    push_all(&mut out, payloads);
+    out.extend_from_slice(END);
+    out
 }
 
 /// Writes a bare list, `[…]`.
 #[must_use]
 pub fn write_payload_list(payloads: &[Payload]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(list_len(payloads));
-    push_list(&mut out, payloads.iter().map(item));
+    let mut out = Vec::with_capacity("[]".len() + all_len(payloads));
+    out.push(b'[');
+    push_all(&mut out, payloads);
+    out.push(b']');
     out
 }
 
 /// Writes one payload object. Empty fields are left out.
 #[must_use]
 pub fn write_payload(payload: &Payload) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload_len(payload));
-    push_payload(&mut out, item(payload), &mut Written::default());
+    let length = payload_len(payload, metadata_len(&payload.metadata));
+    let mut out = Vec::with_capacity(length);
+    push_payload(&mut out, payload);
     out
 }
 
-/// What is written of a payload.
-struct Item<'p, D> {
-    metadata: &'p Metadata,
-    /// Writes the data. `None` when they are empty.
-    data: Option<D>,
-    external_payloads: &'p [ExternalPayloadDetails],
+/// The length of a body with these payloads. It is exact: a buffer that grows would leave copies of plaintext behind, and take
+/// more memory than was reserved.
+pub(super) fn body_len(payloads: &[impl PayloadParts]) -> usize {
+    BEGINNING.len() + all_len(payloads) + END.len()
 }
 
-fn item<P: PayloadParts>(payload: &P) -> Item<'_, impl FnOnce(&mut Vec<u8>)> {
-    let data = payload.data();
-    Item {
-        metadata: payload.metadata(),
-        data: (!data.is_empty()).then_some(move |out: &mut Vec<u8>| push_base64(out, data)),
-        external_payloads: payload.external_payloads(),
+/// The length of payloads and of the commas between them.
+fn all_len(payloads: &[impl PayloadParts]) -> usize {
+    let mut metadata_lens = OncePerMetadata::default();
+    let payloads = payloads.iter().map(|payload| {
+        let metadata = payload.metadata();
+        let metadata = metadata_lens.get(metadata, || metadata_len(metadata));
+        payload_len(payload, metadata) + ",".len()
+    });
+    payloads.sum::<usize>().saturating_sub(",".len())
+}
+
+fn payload_len(payload: &impl PayloadParts, metadata: usize) -> usize {
+    let (data, external) = (payload.data(), payload.external_payloads());
+    let members = [
+        metadata,
+        filled(data, |data| DATA.len() + base64_len(data) + "\"".len()),
+        filled(external, external_len),
+    ];
+    let count = members.iter().filter(|length| **length > 0).count();
+    "{}".len() + members.iter().sum::<usize>() + count.saturating_sub(1)
+}
+
+/// The length of the member, or 0 without metadata.
+pub(super) fn metadata_len(metadata: &Metadata) -> usize {
+    let entry =
+        |(key, value): (&String, &Vec<u8>)| string_len(key) + ":\"\",".len() + base64_len(value);
+    let entries: usize = metadata.iter().map(entry).sum();
+    match entries {
+        0 => 0,
+        entries => METADATA.len() + entries - ",".len() + "}".len(),
     }
 }
 
-fn write_body<'p, D: FnOnce(&mut Vec<u8>)>(
-    payloads: impl Iterator<Item = Item<'p, D>>,
-    length: usize,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(length);
-    out.extend_from_slice(br#"{"payloads":"#);
-    push_list(&mut out, payloads);
-    out.push(b'}');
-    out
+fn external_len(external: &[ExternalPayloadDetails]) -> usize {
+    let detail = |detail: &ExternalPayloadDetails| match detail.size_bytes {
+        0 => "{},".len(),
+        size => r#"{"sizeBytes":""},"#.len() + decimal_len(size),
+    };
+    let details: usize = external.iter().map(detail).sum();
+    EXTERNAL_PAYLOADS.len() + details - ",".len() + "]".len()
 }
 
-fn body_len(payloads: &[impl PayloadParts]) -> usize {
-    list_len(payloads) + r#"{"payloads":}"#.len()
+fn filled<T>(all: &[T], length: impl FnOnce(&[T]) -> usize) -> usize {
+    if all.is_empty() { 0 } else { length(all) }
 }
 
-fn list_len(payloads: &[impl PayloadParts]) -> usize {
-    payloads
-        .iter()
-        .map(|payload| payload_len(payload) + 1)
-        .sum::<usize>()
-        + 2
-}
-
-/// An upper bound: a buffer that grows would leave copies of plaintext behind, and take more memory than was reserved.
-fn payload_len(payload: &impl PayloadParts) -> usize {
-    /// Quotes, colon and comma of a member, and the names of all fields.
-    const MEMBER: usize = 6;
-    const FIELDS: usize = 64;
-    const EXTERNAL: usize = r#"{"sizeBytes":"-9223372036854775808"},"#.len();
-
-    let metadata: usize = payload
-        .metadata()
-        .iter()
-        .map(|(key, value)| string_len(key) + base64_len(value) + MEMBER)
-        .sum();
-    metadata + base64_len(payload.data()) + payload.external_payloads().len() * EXTERNAL + FIELDS
+fn decimal_len(number: i64) -> usize {
+    let digits = number.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
+    digits as usize + usize::from(number < 0)
 }
 
 fn base64_len(bytes: &[u8]) -> usize {
     bytes.len().div_ceil(3) * 4
 }
 
-fn push_list<'p, D: FnOnce(&mut Vec<u8>)>(
-    out: &mut Vec<u8>,
-    payloads: impl Iterator<Item = Item<'p, D>>,
-) {
-    out.push(b'[');
+fn push_all(out: &mut Vec<u8>, payloads: &[Payload]) {
     let mut separator = Separator::default();
-    let mut written = Written::default();
     for payload in payloads {
         separator.push(out);
-        push_payload(out, payload, &mut written);
-    }
-    out.push(b']');
-}
-
-/// The last metadata of a list, and where they are in the text: the payloads of one list mostly have the same.
-#[derive(Default)]
-struct Written<'p> {
-    metadata: Option<&'p Metadata>,
-    text: Range<usize>,
-}
-
-impl Written<'_> {
-    fn is_of(&self, metadata: &Metadata) -> bool {
-        let is_same = |last: &Metadata| ptr::eq(last, metadata) || last == metadata;
-        self.metadata.is_some_and(is_same)
+        push_payload(out, payload);
     }
 }
 
-fn push_payload<'p>(
+/// How the members of a payload begin.
+const METADATA: &[u8] = br#""metadata":{"#;
+const DATA: &[u8] = br#""data":""#;
+const EXTERNAL_PAYLOADS: &[u8] = br#""externalPayloads":["#;
+
+fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
+    let push = |out: &mut Vec<u8>| push_metadata(out, &payload.metadata);
+    push_before_data(out, payload, push);
+    STANDARD.encode_append(&payload.data, out);
+    push_behind_data(out, payload);
+}
+
+/// Writes what is before the base64 of the data. `push_metadata` writes the member.
+pub(super) fn push_before_data(
     out: &mut Vec<u8>,
-    payload: Item<'p, impl FnOnce(&mut Vec<u8>)>,
-    written: &mut Written<'p>,
+    payload: &impl PayloadParts,
+    push_metadata: impl FnOnce(&mut Vec<u8>),
 ) {
     out.push(b'{');
-    let mut field = Separator::default();
-    let metadata = payload.metadata;
-    if !metadata.is_empty() {
-        field.push(out);
-        if written.is_of(metadata) {
-            out.extend_from_within(written.text.clone());
-        } else {
-            let start = out.len();
-            push_metadata(out, metadata);
-            written.metadata = Some(metadata);
-            written.text = start..out.len();
-        }
+    let mut member = Separator::default();
+    if !payload.metadata().is_empty() {
+        member.push(out);
+        push_metadata(out);
     }
-    if let Some(push_data) = payload.data {
-        field.push(out);
-        out.extend_from_slice(br#""data":"#);
-        push_data(out);
+    if !payload.data().is_empty() {
+        member.push(out);
+        out.extend_from_slice(DATA);
     }
-    if !payload.external_payloads.is_empty() {
-        field.push(out);
-        out.extend_from_slice(br#""externalPayloads":["#);
-        let mut member = Separator::default();
-        for external in payload.external_payloads {
-            member.push(out);
-            out.push(b'{');
-            if external.size_bytes != 0 {
-                // 64-bit integers are strings in proto-JSON.
-                let size = format!(r#""sizeBytes":"{}""#, external.size_bytes);
-                out.extend_from_slice(size.as_bytes());
-            }
-            out.push(b'}');
-        }
-        out.push(b']');
+}
+
+/// Writes what is behind the base64 of the data.
+pub(super) fn push_behind_data(out: &mut Vec<u8>, payload: &impl PayloadParts) {
+    let has_data = !payload.data().is_empty();
+    if has_data {
+        out.push(b'"');
+    }
+    if !payload.external_payloads().is_empty() {
+        let mut member = Separator {
+            started: has_data || !payload.metadata().is_empty(),
+        };
+        member.push(out);
+        push_external(out, payload.external_payloads());
     }
     out.push(b'}');
 }
 
-fn push_metadata(out: &mut Vec<u8>, metadata: &Metadata) {
-    out.extend_from_slice(br#""metadata":{"#);
+fn push_external(out: &mut Vec<u8>, external: &[ExternalPayloadDetails]) {
+    out.extend_from_slice(EXTERNAL_PAYLOADS);
+    let mut member = Separator::default();
+    for external in external {
+        member.push(out);
+        out.push(b'{');
+        if external.size_bytes != 0 {
+            // 64-bit integers are strings in proto-JSON.
+            let size = format!(r#""sizeBytes":"{}""#, external.size_bytes);
+            out.extend_from_slice(size.as_bytes());
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// Writes the member.
+pub(super) fn push_metadata(out: &mut Vec<u8>, metadata: &Metadata) {
+    out.extend_from_slice(METADATA);
     let mut member = Separator::default();
     for (key, value) in metadata {
         member.push(out);
         push_string(out, key);
         out.push(b':');
-        push_base64(out, value);
+        out.push(b'"');
+        STANDARD.encode_append(value, out);
+        out.push(b'"');
     }
     out.push(b'}');
 }
 
 /// Writes a comma before every member except the first.
 #[derive(Default)]
-struct Separator {
+pub(super) struct Separator {
     started: bool,
 }
 
 impl Separator {
-    fn push(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn push(&mut self, out: &mut Vec<u8>) {
         if self.started {
             out.push(b',');
         }
@@ -214,32 +198,14 @@ impl Separator {
     }
 }
 
-fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b'"');
-    STANDARD.encode_append(bytes, out);
-    out.push(b'"');
-}
-
-/// As [`push_base64`], with bytes that are erased as they are written.
-fn push_base64_and_erase(out: &mut Vec<u8>, bytes: &mut [u8], erase: fn(&mut [u8])) {
-    /// A piece stays in the fastest memory. Without the last one, a piece is a multiple of three bytes, so it has no padding.
-    const PIECE: usize = 12 << 10;
-
-    out.push(b'"');
-    for piece in bytes.chunks_mut(PIECE) {
-        STANDARD.encode_append(&*piece, out);
-        erase(piece);
-    }
-    out.push(b'"');
-}
-
+/// With its quotes.
 fn string_len(text: &str) -> usize {
     let len = |byte: u8| match byte {
         b'"' | b'\\' => 2,
         0..0x20 => 6,
         _ => 1,
     };
-    text.bytes().map(len).sum()
+    text.bytes().map(len).sum::<usize>() + "\"\"".len()
 }
 
 fn push_string(out: &mut Vec<u8>, text: &str) {

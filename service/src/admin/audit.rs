@@ -13,6 +13,9 @@ use crate::{
 /// How often the state of the log is looked at.
 const PAUSE: Duration = Duration::from_secs(1);
 
+const UNSIGNED: &str =
+    "the audit log is written, but the key cannot sign its anchors; the log says why";
+
 /// What happens in a program whose audit log cannot be written, for the reason that readiness gives.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "each program says both")]
@@ -30,6 +33,7 @@ impl Unwritable {
             |what: &str| format!("the audit log cannot be written, {what}; the log says why");
         let refuses = log.check().is_err();
         match log.problem() {
+            None if log.stats().anchors_fail => Condition::Degraded(UNSIGNED.to_owned()),
             None => Condition::Met,
             Some(_) if refuses => Condition::Unmet(reason(self.refuses)),
             Some(_) => Condition::Degraded(reason(self.continues)),
@@ -63,4 +67,6 @@ fn count(metrics: &Metrics, before: &AuditStats, now: &AuditStats) {
     if missing > 0 {
         security.audit_failed("not_written", missing);
     }
+    security.anchors_failed(now.anchor_failures.saturating_sub(before.anchor_failures));
+    security.set_last_anchor(now.last_anchor.map(|(_, at)| at));
 }

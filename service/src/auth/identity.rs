@@ -7,7 +7,7 @@ use std::{
 
 use temporal_kms_codec::Namespace;
 
-use super::{permissions::Permissions, role::Operation};
+use super::{permissions::Permissions, role::Action};
 
 /// An authenticated caller. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -148,17 +148,17 @@ impl Identity {
         &self.0.permissions
     }
 
-    /// Whether the caller may do `operation` in `namespace`.
+    /// Whether the caller may do `action` in `namespace`.
     ///
     /// # Errors
     /// When the caller has none of the roles that allow it: answer 403.
-    pub fn allows(&self, operation: Operation, namespace: &Namespace) -> Result<(), Denied> {
+    pub fn allows(&self, action: Action, namespace: &Namespace) -> Result<(), Denied> {
         let roles = self.0.permissions.roles(namespace);
-        if roles.has_any(operation.roles()) {
+        if roles.has_any(action.roles()) {
             return Ok(());
         }
         Err(Denied {
-            operation,
+            action,
             namespace: namespace.clone(),
         })
     }
@@ -188,15 +188,15 @@ impl CallerId {
 /// The caller is known and may not do what it asks for: 403. The text is for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    operation: Operation,
+    action: Action,
     namespace: Namespace,
 }
 
 impl Denied {
     /// What was asked for.
     #[must_use]
-    pub fn operation(&self) -> Operation {
-        self.operation
+    pub fn action(&self) -> Action {
+        self.action
     }
 
     /// Where.
@@ -208,12 +208,7 @@ impl Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let roles: Vec<&str> = self
-            .operation
-            .roles()
-            .iter()
-            .map(|role| role.name())
-            .collect();
+        let roles: Vec<&str> = self.action.roles().iter().map(|role| role.name()).collect();
         let roles = match roles.split_last() {
             Some((last, [])) => (*last).to_owned(),
             Some((last, others)) => format!("{} or {last}", others.join(", ")),
@@ -222,7 +217,7 @@ impl fmt::Display for Denied {
         write!(
             f,
             "you may not {} in this namespace: the role {roles} is missing. Ask an administrator of the codec server for it",
-            self.operation
+            self.action
         )
     }
 }
@@ -241,15 +236,15 @@ mod tests {
         let permission = Permission::parse("a:worker").unwrap();
         let identity = Identity::new("x", Method::StaticToken, [permission].iter().collect());
         let (a, b) = (Namespace::new("a").unwrap(), Namespace::new("b").unwrap());
-        assert_eq!(identity.allows(Operation::ENCODE, &a), Ok(()));
-        let denied = identity.allows(Operation::DECODE, &a).unwrap_err();
+        assert_eq!(identity.allows(Action::ENCODE, &a), Ok(()));
+        let denied = identity.allows(Action::DECODE, &a).unwrap_err();
         assert_eq!(
             denied.to_string(),
             "you may not decode in this namespace: the role read is missing. Ask an administrator of the codec server for it"
         );
-        let denied = identity.allows(Operation::ENCODE, &b).unwrap_err();
+        let denied = identity.allows(Action::ENCODE, &b).unwrap_err();
         assert!(denied.to_string().contains("write, worker or admin"));
-        let manage = Operation::new("manage tasks", &[Role::Admin]);
+        let manage = Action::new("manage tasks", &[Role::Admin]);
         assert!(identity.allows(manage, &a).is_err());
         assert_eq!(Identity::anyone().allows(manage, &b), Ok(()));
     }

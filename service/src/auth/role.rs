@@ -99,12 +99,12 @@ impl fmt::Debug for Roles {
 
 /// What a caller asks for, and the roles of which one is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Operation {
+pub struct Action {
     name: &'static str,
     roles: &'static [Role],
 }
 
-impl Operation {
+impl Action {
     /// Encrypt payloads.
     pub const ENCODE: Self = Self::new("encode", &[Role::Write, Role::Worker, Role::Admin]);
     /// See plaintext.
@@ -112,7 +112,7 @@ impl Operation {
     /// See the plaintext of a payload that is stored outside of Temporal.
     pub const DOWNLOAD: Self = Self::new("download", &[Role::Read]);
 
-    /// An operation of a server. One of `roles` allows it.
+    /// An action of a server. One of `roles` allows it.
     #[must_use]
     pub const fn new(name: &'static str, roles: &'static [Role]) -> Self {
         Self { name, roles }
@@ -131,7 +131,7 @@ impl Operation {
     }
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
@@ -143,14 +143,14 @@ mod tests {
 
     #[test]
     fn plaintext_needs_read_and_encrypting_needs_another_role() {
-        let allowed = |operation: Operation| -> Vec<Role> {
-            let allows = |role: &Role| Roles::from_iter([*role]).has_any(operation.roles());
+        let allowed = |action: Action| -> Vec<Role> {
+            let allows = |role: &Role| Roles::from_iter([*role]).has_any(action.roles());
             Role::ALL.into_iter().filter(allows).collect()
         };
-        assert_eq!(allowed(Operation::DECODE), [Role::Read]);
-        assert_eq!(allowed(Operation::DOWNLOAD), [Role::Read]);
+        assert_eq!(allowed(Action::DECODE), [Role::Read]);
+        assert_eq!(allowed(Action::DOWNLOAD), [Role::Read]);
         let encoders = [Role::Write, Role::Worker, Role::Admin];
-        assert_eq!(allowed(Operation::ENCODE), encoders);
+        assert_eq!(allowed(Action::ENCODE), encoders);
         assert!(Roles::default().iter().next().is_none());
         assert_eq!(Roles::from_iter(Role::ALL), Roles::ALL);
     }

@@ -16,7 +16,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::protocol::{PREFACE, Protocol};
+use super::{
+    long_answer::LongAnswer,
+    protocol::{PREFACE, Protocol},
+};
 use crate::deadline::later;
 
 /// How slowly a client may read an answer.
@@ -28,7 +31,8 @@ pub(super) struct WriteLimits {
     pub(super) answer: Duration,
 }
 
-/// A socket that fails when the client is too slow. HTTP flushes it at the end of each answer.
+/// A socket that fails when the client is too slow. HTTP flushes it at the end of each answer, and between the parts of a long
+/// one.
 pub(super) struct AnswerIo<S> {
     socket: S,
     limits: WriteLimits,
@@ -37,18 +41,25 @@ pub(super) struct AnswerIo<S> {
     /// Runs while the client reads nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     protocol: Arc<Protocol>,
+    long: Arc<LongAnswer>,
     /// Bytes that showed the version, to be read again.
     ahead: BytesMut,
 }
 
 impl<S> AnswerIo<S> {
-    pub(super) fn new(socket: S, limits: WriteLimits, protocol: Arc<Protocol>) -> Self {
+    pub(super) fn new(
+        socket: S,
+        limits: WriteLimits,
+        protocol: Arc<Protocol>,
+        long: Arc<LongAnswer>,
+    ) -> Self {
         Self {
             socket,
             limits,
             answer_by: None,
             stalled: None,
             protocol,
+            long,
             ahead: BytesMut::new(),
         }
     }
@@ -148,7 +159,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AnswerIo<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // TLS holds bytes back until they are flushed, so this can wait for the client too.
         ready!(self.poll_limited(cx, |socket, cx| Pin::new(socket).poll_flush(cx)))?;
-        self.answer_by = None;
+        if !self.long.is_unfinished() {
+            self.answer_by = None;
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -161,6 +174,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AnswerIo<S> {
 mod tests {
     use std::future::poll_fn;
 
+    use axum::{body::Body, response::Response};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
@@ -173,7 +187,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_a_little_each_second_is_cut_off() {
         let (server, mut client) = duplex(1024);
-        let mut server = AnswerIo::new(server, LIMITS, Arc::default());
+        let mut server = AnswerIo::new(server, LIMITS, Arc::default(), Arc::default());
         let start = Instant::now();
         let reading = tokio::spawn(async move {
             let mut buffer = [0; 1000];
@@ -195,7 +209,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_nothing_is_cut_off_earlier() {
         let (server, client) = duplex(1024);
-        let mut server = AnswerIo::new(server, LIMITS, Arc::default());
+        let mut server = AnswerIo::new(server, LIMITS, Arc::default(), Arc::default());
         let start = Instant::now();
         let error = server.write_all(&[0; 2048]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -206,13 +220,43 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_answer_has_its_own_time() {
         let (server, mut client) = duplex(1024);
-        let mut server = AnswerIo::new(server, LIMITS, Arc::default());
+        let mut server = AnswerIo::new(server, LIMITS, Arc::default(), Arc::default());
         for _ in 0..3 {
             server.write_all(&[0; 1000]).await.unwrap();
             server.flush().await.unwrap();
             client.read_exact(&mut [0; 1000]).await.unwrap();
             tokio::time::sleep(LIMITS.answer).await;
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_parts_of_a_long_answer_have_its_time_together() {
+        let (server, mut client) = duplex(1024);
+        let long = Arc::<LongAnswer>::default();
+        let mut server = AnswerIo::new(server, LIMITS, Arc::default(), Arc::clone(&long));
+        let body = Body::from(vec![0; 1 << 20]);
+        let unfinished = long.watch(Response::new(body));
+        let start = Instant::now();
+        let reading = tokio::spawn(async move {
+            let mut buffer = [0; 1000];
+            while client.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let error = loop {
+            if let Err(error) = server.write_all(&[0; 5000]).await {
+                break error;
+            }
+            server.flush().await.unwrap();
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let waited = start.elapsed();
+        assert!(
+            waited >= LIMITS.answer && waited < LIMITS.answer + LIMITS.progress,
+            "{waited:?}"
+        );
+        drop((unfinished, server));
+        reading.await.unwrap();
     }
 
     #[tokio::test]
@@ -228,7 +272,7 @@ mod tests {
         ] {
             // One byte after the other.
             let (server, mut client) = duplex(1);
-            let mut server = AnswerIo::new(server, LIMITS, Arc::default());
+            let mut server = AnswerIo::new(server, LIMITS, Arc::default(), Arc::default());
             let sending = async {
                 client.write_all(sent).await.unwrap();
                 drop(client);

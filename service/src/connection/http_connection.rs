@@ -21,15 +21,17 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ConnectionLimits, activity::Overdue, answer_io::AnswerIo, protocol::Protocol};
+use super::{
+    ConnectionLimits,
+    activity::Overdue,
+    answer_io::AnswerIo,
+    protocol::{Protocol, READ_BUFFER},
+};
 
 /// How long a connection without a request may still begin its first one when the server stops.
 const LAST_CALL: Duration = Duration::from_millis(200);
 /// How long the client of an idle connection has to agree to its end.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// How much of a body of HTTP/1.1 is read at once. The HTTP library takes so much memory only while a client fills it.
-pub const READ_BUFFER: usize = 128 << 10;
 
 /// The requests of one HTTP/2 connection at the same time.
 const MAX_STREAMS: u32 = 64;

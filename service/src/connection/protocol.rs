@@ -1,4 +1,4 @@
-//! Which version of HTTP a client speaks, as its first bytes show.
+//! Which version of HTTP a client speaks, as its first bytes show, and how much is read at once.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -6,6 +6,8 @@ use http::Version;
 
 /// How every connection of HTTP/2 begins (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How much of a body of HTTP/1.1 is read at once. The HTTP library takes so much memory only while a client fills it.
+pub const READ_BUFFER: usize = 128 << 10;
 const HTTP_1: u8 = 0xff;
 
 /// What is known of a connection's protocol: the bytes that matched the beginning of HTTP/2 so far, or [`HTTP_1`].

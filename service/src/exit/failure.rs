@@ -60,6 +60,12 @@ impl Failure {
         }
     }
 
+    /// The exit code.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        self.code
+    }
+
     /// Says on stderr what failed, and returns the exit code. `program` is the name that the line begins with.
     #[must_use]
     pub fn report(self, program: &str) -> ExitCode {

@@ -1,15 +1,21 @@
 //! Whether a server can do its work: its phase, and the conditions that it needs, each with a reason.
 
+mod keys;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
 use temporal_kms_codec::{
     KeyUri,
-    kms::{ProviderError, ProviderErrorKind},
+    kms::{MeasuredCall, MetricsSink, Operation},
 };
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 
+use self::keys::{Answers, Keys};
 use crate::namespaces::Namespaces;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -71,7 +77,7 @@ impl Condition {
     }
 }
 
-/// The condition that every encrypting key has answered.
+/// The condition that every encrypting key can be used.
 pub const KEYS: &str = "keys";
 
 /// What a server says about its readiness.
@@ -98,6 +104,9 @@ impl ReadinessReport {
 pub struct Readiness {
     phase: watch::Sender<Phase>,
     conditions: Mutex<BTreeMap<&'static str, Condition>>,
+    keys: Mutex<Keys>,
+    /// A call has shown that a key is unreachable.
+    key_failed: Notify,
 }
 
 impl Readiness {
@@ -108,6 +117,8 @@ impl Readiness {
         Arc::new(Self {
             phase: watch::Sender::new(Phase::Starting),
             conditions: Mutex::new([(KEYS, Condition::Unmet(keys.to_owned()))].into()),
+            keys: Mutex::default(),
+            key_failed: Notify::new(),
         })
     }
 
@@ -144,96 +155,60 @@ impl Readiness {
         });
     }
 
-    /// Asks the encrypting keys until all have answered. A refusal is an answer, so a disabled key does not block the
-    /// other namespaces. A server whose keys are all unusable is never ready.
+    /// Asks the encrypting keys until all have answered, and again each time that a call shows an unreachable one. A
+    /// refusal is an answer, so a disabled key does not block the other namespaces. A server whose keys are all unusable
+    /// when it starts is not ready until one can be used. It runs until the task is aborted.
     pub async fn watch_keys(self: Arc<Self>, namespaces: Arc<Namespaces>) {
+        loop {
+            self.ask_keys(&namespaces).await;
+            while self.keys.lock().are_settled() {
+                self.key_failed.notified().await;
+            }
+            sleep(FIRST_PAUSE).await;
+        }
+    }
+
+    /// Asks the encrypting keys until all have answered.
+    async fn ask_keys(&self, namespaces: &Namespaces) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let round = Round::of(namespaces.check_keys().await);
-            self.set(KEYS, round.condition());
-            if round.is_settled() {
-                round.log_settled();
-                return self.advance(Phase::Ready);
+            let answers = namespaces.check_keys().await;
+            if self.learn_answers(&answers) {
+                return keys::log_settled(&answers);
             }
-            round.log_waiting();
+            keys::log_waiting(&answers, self.phase());
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+
+    /// Whether the keys are settled after these answers.
+    fn learn_answers(&self, answers: &Answers) -> bool {
+        let mut keys = self.keys.lock();
+        *keys = Keys::of(answers);
+        let are_settled = keys.are_settled();
+        if are_settled {
+            self.advance(Phase::Ready);
+        }
+        self.set(KEYS, keys.condition(self.phase()));
+        are_settled
+    }
 }
 
-/// The answers of the keys when each was asked once.
-#[derive(Debug, Default)]
-struct Round {
-    usable: usize,
-    /// Encrypting is not permitted. A decode-only server needs only decrypt, and there is no ciphertext to test it with.
-    denied: Vec<(KeyUri, ProviderError)>,
-    /// An operator must change something first, such as enable a disabled key.
-    broken: Vec<(KeyUri, ProviderError)>,
-    /// A later call may succeed.
-    unreachable: Vec<(KeyUri, ProviderError)>,
-}
-
-impl Round {
-    fn of(keys: BTreeMap<KeyUri, Result<(), ProviderError>>) -> Self {
-        let mut round = Self::default();
-        for (key, checked) in keys {
-            match checked {
-                Ok(()) => round.usable += 1,
-                Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => {
-                    round.denied.push((key, error));
-                }
-                Err(error) if error.is_transient() => round.unreachable.push((key, error)),
-                Err(error) => round.broken.push((key, error)),
-            }
+/// Calls of the keys show outages and recoveries, so nothing needs to ask the key service while it works.
+impl MetricsSink for Readiness {
+    fn ended(&self, call: &MeasuredCall<'_>) {
+        let mut keys = self.keys.lock();
+        if !keys.learn(call.operation, call.key, call.outcome) {
+            return;
         }
-        round
-    }
-
-    fn is_settled(&self) -> bool {
-        // With static keys alone there is nothing to ask.
-        let answers = self.usable > 0 || !self.denied.is_empty() || self.broken.is_empty();
-        self.unreachable.is_empty() && answers
-    }
-
-    fn condition(&self) -> Condition {
-        let failed = self.denied.len() + self.broken.len() + self.unreachable.len();
-        let all = failed + self.usable;
-        let reason =
-            || format!("{failed} of {all} encrypting keys cannot be used; the log names them");
-        match failed {
-            0 => Condition::Met,
-            _ if self.is_settled() => Condition::Degraded(reason()),
-            _ => Condition::Unmet(reason()),
+        self.set(KEYS, keys.condition(self.phase()));
+        if !keys.are_settled() {
+            self.key_failed.notify_one();
         }
     }
 
-    fn log_settled(&self) {
-        for (key, error) in &self.denied {
-            tracing::warn!(%key, %error, "this key cannot encrypt; decoding may still work");
-        }
-        for (key, error) in &self.broken {
-            tracing::warn!(%key, %error, "this key cannot be used; other keys are served");
-        }
-        let (usable, denied, broken) = (self.usable, self.denied.len(), self.broken.len());
-        if denied + broken == 0 {
-            tracing::info!("ready: every encrypting key answers");
-        } else {
-            tracing::warn!(
-                usable,
-                denied,
-                broken,
-                "ready, but not every key can encrypt"
-            );
-        }
-    }
-
-    fn log_waiting(&self) {
-        let keys = self.unreachable.iter().chain(&self.broken);
-        for (key, error) in keys.chain(&self.denied) {
-            tracing::warn!(%key, %error, "not ready: this key cannot be used");
-        }
-    }
+    fn retried(&self, _: Operation, _: &KeyUri) {}
 }
 
 #[cfg(test)]

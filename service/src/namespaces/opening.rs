@@ -100,11 +100,11 @@ impl<'o> Opening<'o> {
     }
 
     async fn named(&mut self, config: &NamedNamespaces) -> Result<Kind, OpenError> {
-        let mut exact = BTreeMap::new();
+        let mut exact = Vec::with_capacity(config.exact.len());
         for (name, config) in &config.exact {
             let single = self.single(name, config).await;
             let single = single.map_err(in_section(name.as_str()))?;
-            exact.insert(name.clone(), single);
+            exact.push((name.clone(), single));
         }
         let mut patterns = Vec::new();
         for (pattern, config) in config.patterns.iter() {
@@ -113,7 +113,7 @@ impl<'o> Opening<'o> {
             patterns.push((pattern.clone(), several));
         }
         Ok(Kind::Named {
-            exact,
+            exact: exact.into_iter().collect(),
             patterns: patterns.into_iter().collect(),
         })
     }

@@ -1,6 +1,6 @@
 //! From the name of a namespace to its codec.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future;
 use temporal_kms_codec::{
@@ -8,7 +8,8 @@ use temporal_kms_codec::{
 };
 
 use super::{
-    NamespaceConfig, NamespaceLimits, OnUndecodable, Patterns, keys::Keys, on_demand::OnDemand,
+    NamespaceConfig, NamespaceLimits, OnUndecodable, Patterns, exact::Exact, keys::Keys,
+    on_demand::OnDemand,
 };
 
 /// The codec of one namespace.
@@ -62,7 +63,7 @@ pub struct Namespaces(pub(super) Kind);
 #[derive(Debug)]
 pub(super) enum Kind {
     Named {
-        exact: BTreeMap<Namespace, Single>,
+        exact: Exact<Single>,
         patterns: Patterns<Several>,
     },
     Any(Box<Several>),
@@ -133,9 +134,7 @@ impl Namespaces {
     #[must_use]
     pub fn serves(&self, name: &str) -> bool {
         match &self.0 {
-            Kind::Named { exact, patterns } => {
-                exact.keys().any(|known| known.as_str() == name) || patterns.get(name).is_some()
-            }
+            Kind::Named { exact, patterns } => exact.has(name) || patterns.get(name).is_some(),
             Kind::Any(_) => true,
         }
     }
@@ -144,7 +143,7 @@ impl Namespaces {
     #[must_use]
     pub fn exact_names(&self) -> Vec<Namespace> {
         match &self.0 {
-            Kind::Named { exact, .. } => exact.keys().cloned().collect(),
+            Kind::Named { exact, .. } => exact.names().cloned().collect(),
             Kind::Any(_) => Vec::new(),
         }
     }
@@ -152,20 +151,13 @@ impl Namespaces {
     /// Whether a section has exactly this name.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
-        self.names_where(|known| known == name)
+        matches!(&self.0, Kind::Named { exact, .. } if exact.has(name))
     }
 
     /// As [`names`](Self::names), for readers that ignore case.
     #[must_use]
     pub fn names_ignoring_case(&self, name: &str) -> bool {
-        self.names_where(|known| known.eq_ignore_ascii_case(name))
-    }
-
-    fn names_where(&self, is: impl Fn(&str) -> bool) -> bool {
-        let Kind::Named { exact, .. } = &self.0 else {
-            return false;
-        };
-        exact.keys().any(|known| is(known.as_str()))
+        matches!(&self.0, Kind::Named { exact, .. } if exact.has_ignoring_case(name))
     }
 
     /// As [`serves`](Self::serves), for readers that ignore case, as many proxies do.
@@ -185,13 +177,19 @@ impl Namespaces {
     /// pattern.
     #[must_use]
     pub fn codecs(&self) -> Vec<&Codec> {
+        let configured = self.configured().into_iter();
+        configured.map(|(codec, _)| codec).collect()
+    }
+
+    /// The same, each with its settings where they are known.
+    fn configured(&self) -> Vec<(&Codec, Option<&NamespaceConfig>)> {
         match &self.0 {
             Kind::Named { exact, patterns } => {
-                let exact = exact.values().map(|single| &single.served.codec);
-                let patterns = patterns.iter().map(|(_, several)| several.codecs.trial());
+                let exact = exact.values().map(Single::configured);
+                let patterns = patterns.iter().map(|(_, found)| found.configured());
                 exact.chain(patterns).collect()
             }
-            Kind::Any(any) => vec![any.codecs.trial()],
+            Kind::Any(any) => vec![any.configured()],
         }
     }
 
@@ -220,9 +218,8 @@ impl Namespaces {
     pub fn data_keys(&self, section: &str) -> Option<DataKeyState> {
         match &self.0 {
             Kind::Named { exact, .. } => {
-                let mut exact = exact.iter();
-                let single = exact.find(|(name, _)| name.as_str() == section);
-                let single = single.map(|(_, single)| single.served.codec.data_key_state());
+                let single = exact.get(section);
+                let single = single.map(|single| single.served.codec.data_key_state());
                 single.or_else(|| Some(self.several(section)?.codecs.data_key_state()))
             }
             Kind::Any(any) => Some(any.codecs.data_key_state()),
@@ -235,7 +232,7 @@ impl Namespaces {
     /// When it is not configured.
     pub fn resolve(&self, namespace: Namespace) -> Result<NamespaceCodec, UnknownNamespace> {
         let served = match &self.0 {
-            Kind::Named { exact, patterns } => match exact.get(&namespace) {
+            Kind::Named { exact, patterns } => match exact.get(namespace.as_str()) {
                 Some(single) => Some(single.served.clone()),
                 None => patterns
                     .get(namespace.as_str())
@@ -263,9 +260,23 @@ impl Namespaces {
         served.ok_or(UnknownNamespace(namespace))
     }
 
-    /// Asks every encrypting key whether it can be used.
+    /// Asks every encrypting key whether it can be used. Sections that name the same keys ask them once.
     pub async fn check_keys(&self) -> BTreeMap<KeyUri, Result<(), ProviderError>> {
-        let checked = self.codecs().into_iter().map(Codec::check_keys);
+        let mut configured = self.configured();
+        // The codec that encrypts with a key asks it more than one that only decrypts.
+        configured
+            .sort_by_key(|(_, config)| config.is_some_and(|config| config.encrypt.is_empty()));
+        let mut asked = BTreeSet::new();
+        configured.retain(|(_, config)| {
+            config.is_none_or(|config| {
+                let keys = match config.encrypt.as_slice() {
+                    [] => &config.decrypt,
+                    _ => &config.encrypt,
+                };
+                keys.iter().filter(|key| asked.insert(*key)).count() > 0
+            })
+        });
+        let checked = configured.into_iter().map(|(codec, _)| codec.check_keys());
         future::join_all(checked)
             .await
             .into_iter()
@@ -275,7 +286,7 @@ impl Namespaces {
 
     pub(super) fn single(&self, name: &Namespace) -> Option<&Single> {
         match &self.0 {
-            Kind::Named { exact, .. } => exact.get(name),
+            Kind::Named { exact, .. } => exact.get(name.as_str()),
             Kind::Any(_) => None,
         }
     }
@@ -291,6 +302,11 @@ impl Namespaces {
 }
 
 impl Single {
+    fn configured(&self) -> (&Codec, Option<&NamespaceConfig>) {
+        let config = self.made_from.as_ref().map(|(config, _)| config);
+        (&self.served.codec, config)
+    }
+
     fn of_codec(served: NamespaceCodec) -> Self {
         Self {
             made_from: None,
@@ -318,6 +334,10 @@ impl Single {
 }
 
 impl Several {
+    fn configured(&self) -> (&Codec, Option<&NamespaceConfig>) {
+        (self.codecs.trial(), Some(&self.config))
+    }
+
     fn codec(&self, namespace: &Namespace, other: Option<&Namespace>) -> Option<NamespaceCodec> {
         let codec = self.codecs.codec(&self.config, namespace, other)?;
         Some(NamespaceCodec::of(&self.config, codec))

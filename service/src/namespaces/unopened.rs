@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use temporal_kms_codec::{
     EncryptionContext, KeyUri,
-    kms::{KeyDescription, KeyLimits, KeyProvider, ProviderError, ProviderErrorKind},
+    kms::{KeyLimits, KeyProvider, ProviderError, ProviderErrorKind, UsableKey},
 };
 use zeroize::Zeroizing;
 
@@ -39,7 +39,7 @@ impl KeyProvider for Unopened {
         self.refuse()
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         self.refuse()
     }
 

@@ -171,6 +171,10 @@ catalogue! {
         "Lines written to the audit log";
     AUDIT_FAILURES: Counter "audit.failures" None ["reason"]
         "Lines that could not be written to the audit log";
+    AUDIT_ANCHOR_FAILURES: Counter "audit.anchor_failures" None []
+        "Anchors of the audit log that could not be signed";
+    AUDIT_LAST_ANCHOR: Gauge "audit.last_anchor.timestamp" Seconds []
+        "When the audit log was last anchored with a signature, as seconds since 1970";
     CERTIFICATE_EXPIRY: Gauge "tls.certificate.expiry.timestamp" Seconds ["listener"]
         "When the certificate of a listener expires, as seconds since 1970";
 

@@ -1,11 +1,12 @@
 //! The metrics of the calls of key services.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Histogram},
 };
+use parking_lot::Mutex;
 use temporal_kms_codec::{
     KeyUri,
     kms::{MeasuredCall, MetricsSink, Operation, Outcome, ProviderErrorKind, VersionUsed},
@@ -16,6 +17,7 @@ use super::{
     instruments::Instruments,
     labels::Labels,
 };
+use crate::lifecycle::Readiness;
 
 /// Counts the calls of key services.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub(super) struct KmsCallMetrics {
     duration: Histogram<f64>,
     retries: Counter<u64>,
     versions: Counter<u64>,
+    readiness: Mutex<Weak<Readiness>>,
 }
 
 impl KmsCallMetrics {
@@ -35,7 +38,13 @@ impl KmsCallMetrics {
             duration: instruments.latency(&KMS_CALL_DURATION),
             retries: instruments.counter(&KMS_RETRIES),
             versions: instruments.counter(&KMS_KEY_VERSION_USES),
+            readiness: Mutex::default(),
         }
+    }
+
+    /// Tells `readiness` of every call from now on.
+    pub(super) fn tell(&self, readiness: &Arc<Readiness>) {
+        *self.readiness.lock() = Arc::downgrade(readiness);
     }
 
     /// Shows what has not happened yet as 0, so that the first time is an increase.
@@ -87,6 +96,10 @@ impl KmsCallMetrics {
 
 impl MetricsSink for KmsCallMetrics {
     fn ended(&self, call: &MeasuredCall<'_>) {
+        let readiness = self.readiness.lock().upgrade();
+        if let Some(readiness) = readiness {
+            readiness.ended(call);
+        }
         let labels = self.call(call.operation, call.key);
         self.duration.record(call.took.as_secs_f64(), &labels);
         if let Some(version) = call.version {

@@ -1,6 +1,6 @@
 //! The metrics of a program: one registry, which Prometheus reads and OTLP sends.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
@@ -13,14 +13,17 @@ use temporal_kms_codec::{
 use super::{
     data_keys::{self, Watched},
     instruments::Instruments,
-    key_ages::KeyAges,
+    key_ages::{KeyAges, PrimaryVersion},
     kms_calls::KmsCallMetrics,
     labels::Labels,
     process::ProcessMetrics,
     requests::RequestMetrics,
     security::SecurityMetrics,
 };
-use crate::namespaces::{Namespaces, NamespacesConfig};
+use crate::{
+    lifecycle::Readiness,
+    namespaces::{Namespaces, NamespacesConfig},
+};
 
 /// The content type of [`Metrics::text`].
 pub const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -158,20 +161,27 @@ impl Metrics {
         self.kms.show_zeros();
     }
 
+    /// Reads from now on whether the server is ready, and tells `readiness` how calls of key services end.
+    pub fn watch_readiness(&self, readiness: &Arc<Readiness>) {
+        self.process.watch_readiness(readiness);
+        self.kms.tell(readiness);
+    }
+
     /// Reads the codecs of `namespaces` from now on. They are not kept alive.
     pub fn watch_namespaces(&self, namespaces: &Arc<Namespaces>) {
         self.watched.set(namespaces);
     }
 
-    /// Asks the key services of `keys` again and again how old the keys are. It ends when none of them answers that.
+    /// Asks the key services of `keys` again and again for the version that encrypts, and for its age. It ends when none of them
+    /// answers that.
     pub async fn watch_key_ages(&self, kms: Kms, keys: Vec<KeyUri>) {
         self.key_ages.clone().watch(kms, keys).await;
     }
 
-    /// How old the version of each watched key is that encrypts now, as far as its service has said it.
+    /// The version of each watched key that encrypts now, as far as its service has told it. No service is asked.
     #[must_use]
-    pub fn primary_version_ages(&self) -> BTreeMap<KeyUri, Duration> {
-        self.key_ages.now()
+    pub fn primary_versions(&self) -> BTreeMap<KeyUri, PrimaryVersion> {
+        self.key_ages.known()
     }
 
     /// All metrics in the text format of Prometheus, whose type is [`PROMETHEUS_TEXT`].

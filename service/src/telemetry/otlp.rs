@@ -1,6 +1,6 @@
 //! Sends traces and metrics by OTLP.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, io, path::Path, sync::Arc};
 
 use opentelemetry::{KeyValue, trace::TracerProvider as _};
 use opentelemetry_otlp::{
@@ -40,10 +40,14 @@ pub enum OtlpError {
         reason: String,
     },
     /// The client cannot be made.
-    #[error("traces and metrics cannot be sent: {0}")]
+    #[error(
+        "traces and metrics cannot be sent: {0}; check the certificate authorities of this machine (SSL_CERT_FILE, SSL_CERT_DIR)"
+    )]
     Client(#[from] reqwest::Error),
     /// A setting does not fit.
-    #[error("traces and metrics cannot be sent: {0}")]
+    #[error(
+        "traces and metrics cannot be sent: {0}; correct telemetry.otlp_endpoint or the variables OTEL_EXPORTER_OTLP_…"
+    )]
     Exporter(#[from] ExporterBuildError),
 }
 
@@ -160,13 +164,13 @@ fn headers(file: &Path) -> Result<HashMap<String, String>, OtlpError> {
         file: file.display().to_string(),
         reason,
     };
-    let length = std::fs::metadata(file)
-        .map_err(|error| wrong(error.to_string()))?
-        .len();
+    let unreadable =
+        |error: io::Error| wrong(format!("{error}; name a file that this program may read"));
+    let length = std::fs::metadata(file).map_err(unreadable)?.len();
     if length > MOST_HEADERS {
         return Err(wrong(format!("it must have at most {MOST_HEADERS} bytes")));
     }
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let text = std::fs::read_to_string(file).map_err(unreadable)?;
     let mut headers = HashMap::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -184,7 +188,12 @@ fn headers(file: &Path) -> Result<HashMap<String, String>, OtlpError> {
                 headers.insert(name.to_owned(), value.to_owned());
             }
             // The line is not repeated: it may be a secret.
-            _ => return Err(wrong(format!("line {} is not NAME: VALUE", number + 1))),
+            _ => {
+                return Err(wrong(format!(
+                    "line {} is not NAME: VALUE; correct the line",
+                    number + 1
+                )));
+            }
         }
     }
     Ok(headers)
@@ -213,5 +222,26 @@ mod tests {
             "{error}"
         );
         assert!(headers(&folder.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn every_error_names_its_setting_and_what_to_do() {
+        // A new variant does not compile until it is here.
+        let names = |error: &OtlpError| match error {
+            OtlpError::Headers { .. } => ["telemetry.otlp_headers_file", "/none", "name a file"],
+            OtlpError::Client(_) => ["traces and metrics", "builder", "SSL_CERT_FILE"],
+            OtlpError::Exporter(_) => ["traces and metrics", "OTLP", "correct telemetry."],
+        };
+        let no_request = reqwest::Client::new().get("no URL").build();
+        for error in [
+            headers(Path::new("/none")).unwrap_err(),
+            no_request.unwrap_err().into(),
+            ExporterBuildError::InvalidConfiguration("OTLP: no URL".to_owned()).into(),
+        ] {
+            let text = error.to_string();
+            for name in names(&error) {
+                assert!(text.contains(name), "`{text}` does not name {name}");
+            }
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     },
     instruments::Instruments,
 };
-use crate::lifecycle::{Phase, Readiness};
+use crate::lifecycle::Readiness;
 
 /// The metrics of the program itself.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl ProcessMetrics {
         instruments.gauge(&READY, move |seen| {
             let readiness = read.lock().readiness.upgrade();
             if let Some(readiness) = readiness {
-                seen.set(truth(readiness.phase() == Phase::Ready), &[]);
+                seen.set(truth(readiness.report().is_ready()), &[]);
             }
         });
         let read = Arc::clone(&state);

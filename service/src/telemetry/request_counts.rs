@@ -48,7 +48,7 @@ type Namespaces = BTreeMap<Arc<str>, Arc<Counts>>;
 #[derive(Debug, Default)]
 struct Counts {
     results: [AtomicU64; RESULTS.len()],
-    /// Whether the result `ok` is shown before there is one.
+    /// Whether the result `ok`, and the payloads that it has, are shown before there is one.
     shows_zero: AtomicBool,
     /// Whether the numbers below are shown.
     is_operation: AtomicBool,
@@ -65,15 +65,17 @@ impl RequestCounts {
     pub(super) fn register(self: &Arc<Self>, instruments: &Instruments<'_>) {
         let counts = Arc::clone(self);
         instruments.read_counter(&REQUESTS, move |seen| {
-            counts.each(|counts, labels| {
+            counts.each(|_, counts, labels| {
                 let ok = counts.shows_zero.load(Relaxed).then_some("ok");
                 show(seen, labels, "result", (&RESULTS, &counts.results), ok);
             });
         });
         let counts = Arc::clone(self);
         instruments.read_counter(&PAYLOADS, move |seen| {
-            counts.each(|counts, labels| {
-                show(seen, labels, "outcome", (&OUTCOMES, &counts.payloads), None);
+            counts.each(|operation, counts, labels| {
+                let zero = counts.shows_zero.load(Relaxed);
+                let zero = zero.then(|| done(operation));
+                show(seen, labels, "outcome", (&OUTCOMES, &counts.payloads), zero);
             });
         });
         let numbers: [(&MetricInfo, Number); 2] = [
@@ -83,7 +85,7 @@ impl RequestCounts {
         for (metric, number) in numbers {
             let counts = Arc::clone(self);
             instruments.read_counter(metric, move |seen| {
-                counts.each(|counts, labels| {
+                counts.each(|_, counts, labels| {
                     if counts.is_operation.load(Relaxed) {
                         seen.set(number(counts).load(Relaxed), labels);
                     }
@@ -92,7 +94,7 @@ impl RequestCounts {
         }
     }
 
-    /// Shows that no request of an operation has succeeded yet.
+    /// Shows that no request of an operation has succeeded yet: alerts compare with the time before the first one.
     pub(super) fn show_zero(&self, operation: &'static str, namespace: &str) {
         let counts = self.of(operation, namespace);
         counts.shows_zero.store(true, Relaxed);
@@ -102,17 +104,15 @@ impl RequestCounts {
     pub(super) fn add(&self, request: &EndedRequest<'_>, namespace: &str) {
         let counts = self.of(request.operation.unwrap_or("none"), namespace);
         add(&RESULTS, &counts.results, result(request.status), 1);
-        let done = match request.operation {
-            None => return,
-            Some("encode") => "encoded",
-            Some(_) => "decoded",
+        let Some(operation) = request.operation else {
+            return;
         };
         counts.is_operation.store(true, Relaxed);
         counts.body.fetch_add(request.body as u64, Relaxed);
         counts.answer.fetch_add(request.answer as u64, Relaxed);
         let special = request.placeholders + request.references;
         for (outcome, payloads) in [
-            (done, request.payloads.saturating_sub(special)),
+            (done(operation), request.payloads.saturating_sub(special)),
             ("placeholder", request.placeholders),
             ("reference", request.references),
         ] {
@@ -132,15 +132,23 @@ impl RequestCounts {
         Arc::clone(all.entry(namespace.into()).or_default())
     }
 
-    fn each(&self, mut read: impl FnMut(&Counts, &[KeyValue])) {
+    fn each(&self, mut read: impl FnMut(&'static str, &Counts, &[KeyValue])) {
         for (operation, namespaces) in &*self.0.read() {
             for (namespace, counts) in namespaces {
-                let operation = KeyValue::new("operation", *operation);
+                let label = KeyValue::new("operation", *operation);
                 let namespace = StringValue::from(Arc::clone(namespace));
                 let namespace = KeyValue::new("namespace", namespace);
-                read(counts, &[operation, namespace]);
+                read(operation, counts, &[label, namespace]);
             }
         }
+    }
+}
+
+/// What becomes of a payload that an operation succeeds with.
+fn done(operation: &str) -> &'static str {
+    match operation {
+        "encode" => "encoded",
+        _ => "decoded",
     }
 }
 

@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 
 use super::{
     catalogue::{
-        AUDIT_ENABLED, AUDIT_FAILURES, AUDIT_LINES, AUTHENTICATIONS, CERTIFICATE_EXPIRY, INSECURE,
+        AUDIT_ANCHOR_FAILURES, AUDIT_ENABLED, AUDIT_FAILURES, AUDIT_LAST_ANCHOR, AUDIT_LINES,
+        AUTHENTICATIONS, CERTIFICATE_EXPIRY, INSECURE,
     },
     instruments::Instruments,
     labels::Labels,
@@ -28,6 +29,7 @@ pub struct SecurityMetrics {
     authentications: Counter<u64>,
     audit_lines: Counter<u64>,
     audit_failures: Counter<u64>,
+    anchor_failures: Counter<u64>,
     state: Arc<State>,
 }
 
@@ -35,6 +37,7 @@ pub struct SecurityMetrics {
 struct State {
     insecure: AtomicBool,
     audited: AtomicBool,
+    last_anchor: Mutex<Option<SystemTime>>,
     certificates: Mutex<Vec<(&'static str, Expiry)>>,
 }
 
@@ -53,6 +56,12 @@ impl SecurityMetrics {
             seen.set(truth(read.audited.load(Relaxed)), &[]);
         });
         let read = Arc::clone(&state);
+        instruments.gauge(&AUDIT_LAST_ANCHOR, move |seen| {
+            if let Some(at) = *read.last_anchor.lock() {
+                seen.set(seconds(at), &[]);
+            }
+        });
+        let read = Arc::clone(&state);
         instruments.gauge(&CERTIFICATE_EXPIRY, move |seen| {
             for (listener, expiry) in &*read.certificates.lock() {
                 if let Some(expiry) = expiry() {
@@ -65,6 +74,7 @@ impl SecurityMetrics {
             authentications: instruments.counter(&AUTHENTICATIONS),
             audit_lines: instruments.counter(&AUDIT_LINES),
             audit_failures: instruments.counter(&AUDIT_FAILURES),
+            anchor_failures: instruments.counter(&AUDIT_ANCHOR_FAILURES),
             state,
         }
     }
@@ -105,6 +115,7 @@ impl SecurityMetrics {
         self.state.audited.store(audited, Relaxed);
         if audited {
             self.audit_lines.add(0, &[]);
+            self.anchor_failures.add(0, &[]);
         }
     }
 
@@ -117,6 +128,16 @@ impl SecurityMetrics {
     pub fn audit_failed(&self, reason: &'static str, lines: u64) {
         self.audit_failures
             .add(lines, &[KeyValue::new("reason", reason)]);
+    }
+
+    /// Counts anchors of the audit log that could not be signed.
+    pub fn anchors_failed(&self, anchors: u64) {
+        self.anchor_failures.add(anchors, &[]);
+    }
+
+    /// Says when the audit log was last anchored, if it was.
+    pub fn set_last_anchor(&self, at: Option<SystemTime>) {
+        *self.state.last_anchor.lock() = at;
     }
 
     /// Asks `expiry` when the certificate of a listener expires, each time that the metrics are read.

@@ -11,7 +11,7 @@ use temporal_kms_codec::{
 
 use super::*;
 use crate::{
-    lifecycle::Readiness,
+    lifecycle::{Condition, KEYS, Phase, Readiness},
     namespaces::{NamedNamespaces, NamespaceConfig, Namespaces, NamespacesConfig, Pattern},
 };
 
@@ -85,6 +85,10 @@ async fn work_is_counted() {
         (
             r#"codec_server_payloads_total{namespace="prod",operation="decode",outcome="decoded"}"#,
             7.0,
+        ),
+        (
+            r#"codec_server_payloads_total{namespace="prod",operation="encode",outcome="encoded"}"#,
+            0.0,
         ),
         (
             r#"codec_server_payloads_total{namespace="prod",operation="decode",outcome="placeholder"}"#,
@@ -165,13 +169,17 @@ async fn states_are_shown() {
     let readiness = Readiness::new();
     metrics.process().watch_readiness(&readiness);
     assert_eq!(value(&metrics.text(), "codec_server_ready"), 0.0);
-    readiness.advance(crate::lifecycle::Phase::Ready);
+    readiness.advance(Phase::Ready);
+    readiness.set(KEYS, Condition::Met);
     metrics.process().configuration_loaded();
     metrics.process().configuration_refused();
     metrics.security().set_insecure(true);
     metrics.security().set_audited(true);
     metrics.security().audit_written(3);
     metrics.security().audit_failed("full", 1);
+    metrics.security().anchors_failed(2);
+    let anchored = std::time::UNIX_EPOCH + Duration::from_secs(5);
+    metrics.security().set_last_anchor(Some(anchored));
     let security = metrics.security();
     security.authenticated("jwt", Some("https://id.example.com"));
     security.not_authenticated("signature");
@@ -192,6 +200,8 @@ async fn states_are_shown() {
         ("codec_server_audit_enabled", 1.0),
         ("codec_server_audit_lines_total", 3.0),
         (r#"codec_server_audit_failures_total{reason="full"}"#, 1.0),
+        ("codec_server_audit_anchor_failures_total", 2.0),
+        ("codec_server_audit_last_anchor_timestamp_seconds", 5.0),
         (
             r#"codec_server_authentications_total{issuer="https://id.example.com",method="jwt",result="ok"}"#,
             1.0,
@@ -326,7 +336,7 @@ impl CallObserver for Told {
 }
 
 #[tokio::test]
-async fn the_age_of_a_key_is_asked_for() {
+async fn the_version_and_the_age_of_a_key_are_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     LocalKeyring::open(folder.path())
         .key_or_create("k")
@@ -339,8 +349,23 @@ async fn the_age_of_a_key_is_asked_for() {
         .build();
     let metrics = Metrics::new(Program::codec_server("1"));
     metrics.configure_names([], [key.clone()], &kms);
-    // A local key does not say how old its versions are, so the question is not repeated.
-    metrics.watch_key_ages(kms, vec![key]).await;
+    let keys = Kms::builder().local_keyring(folder.path()).build();
+    let admin = keys.admin(&key).await.unwrap();
+    let details = admin.details(&key).await.unwrap();
+    let watch = metrics.watch_key_ages(kms, vec![key.clone()]);
+    let is_told = async {
+        while metrics.primary_versions().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = watch => panic!("the question is repeated"),
+        () = is_told => {}
+    }
+    // A local key does not say how old its versions are.
+    let known = metrics.primary_versions().remove(&key).unwrap();
+    let primary = details.primary.unwrap();
+    assert_eq!((known.version, known.created), (Some(primary.id), None));
     assert!(!metrics.text().contains("primary_version_age"));
     // The audit log has a line for this call too.
     assert_eq!(*told.0.lock(), ["describe local://k ok"]);

@@ -80,6 +80,7 @@ fn everything_that_the_compose_file_names_is_declared() {
             .collect()
     };
     let (services, volumes) = (declared("services"), declared("volumes"));
+    let secrets = declared("secrets");
     let (mut networks, configs) = (declared("networks"), declared("configs"));
     networks.insert("default".to_owned());
     let stages = stages();
@@ -96,6 +97,9 @@ fn everything_that_the_compose_file_names_is_declared() {
         }
         for network in names(&service["networks"]) {
             assert!(networks.contains(network), "{name} is in {network}");
+        }
+        for secret in strings(&service["secrets"]) {
+            assert!(secrets.contains(secret), "{name} reads {secret}");
         }
         for config in service["configs"].as_array().into_iter().flatten() {
             let source = config["source"].as_str().expect("a source");
@@ -265,6 +269,27 @@ fn our_programs_know_every_argument_and_variable_that_they_are_given() {
     }
 }
 
+/// A file of this machine that a variable names is mounted where the variable in the container says.
+#[test]
+fn every_service_that_uses_the_key_has_the_files_of_its_key_service() {
+    let compose = compose();
+    for service in ["codec-server", "api", "worker"] {
+        let service = &compose["services"][service];
+        let mounted = strings(&service["secrets"]);
+        for (variable, secret) in [
+            ("GOOGLE_APPLICATION_CREDENTIALS", "google-credentials"),
+            ("PKCS11_MODULE", "pkcs11-module"),
+            ("PKCS11_PIN_FILE", "pkcs11-pin"),
+        ] {
+            let expected = format!("${{{variable}:+/run/secrets/{secret}}}");
+            assert_eq!(service["environment"][variable], expected);
+            assert!(mounted.contains(&secret), "{secret}");
+            let source = format!("${{{variable}:-/dev/null}}");
+            assert_eq!(compose["secrets"][secret]["file"], source);
+        }
+    }
+}
+
 #[test]
 fn one_service_makes_the_key_and_the_others_only_read_it() {
     let compose = compose();
@@ -324,6 +349,57 @@ fn one_service_makes_the_key_and_the_others_only_read_it() {
             made = Some(now);
         }
     }
+}
+
+/// Webhooks are delivered without any setting: the worker makes the secret that signs them once, and all workers have the same.
+#[test]
+fn the_worker_makes_the_secret_of_webhooks_once() {
+    let compose = compose();
+    let worker = &compose["services"]["worker"];
+    assert_eq!(strings(&worker["entrypoint"]), ["/bin/sh", "-ec"]);
+    let script = strings(&worker["command"])[0].replace("$$", "$");
+    let command = stages();
+    let command: Vec<String> =
+        serde_json::from_str(instruction(&command["worker"], "CMD ")).expect("a list");
+    let usual = format!("exec claude-tasks {}", command.join(" "));
+    assert!(script.trim_end().ends_with(&usual), "{script}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("claude-tasks");
+    fs::write(&program, "#!/bin/sh\necho \"$CLOUDRUN_CALLBACK_SECRET\"\n").expect("a program");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&program, mode).expect("an executable");
+    let data = folder.path().join("data");
+    fs::create_dir(&data).expect("a folder");
+    let place = data.to_str().expect("a path");
+    let script = script.replace("/var/lib/claude-tasks", place);
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let start = |secret: &str| {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-ec", &script]).env_clear().env("PATH", &path);
+        shell.env("CLOUDRUN_CALLBACK_SECRET", secret);
+        shell.stdout(std::process::Stdio::piped());
+        shell.spawn().expect("a shell")
+    };
+    let secret = |shell: std::process::Child| {
+        let ended = shell.wait_with_output().expect("a shell");
+        assert!(ended.status.success(), "{ended:?}");
+        String::from_utf8(ended.stdout).expect("text")
+    };
+    assert_eq!(secret(start("given")), "given\n");
+    assert_eq!(fs::read_dir(&data).expect("a folder").count(), 0);
+    let starting: Vec<_> = (0..4).map(|_| start("")).collect();
+    let made: BTreeSet<String> = starting.into_iter().map(secret).collect();
+    let made: Vec<&String> = made.iter().collect();
+    assert_eq!(made.len(), 1, "{made:?}");
+    let digits = made[0].trim_end();
+    assert!(
+        digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()),
+        "{made:?}"
+    );
+    assert_eq!(&secret(start("")), made[0]);
+    let files: Vec<_> = fs::read_dir(&data).expect("a folder").collect();
+    assert_eq!(files.len(), 1, "{files:?}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ async fn fail_everything(uri: &KeyUri, kms: &Kms) -> usize {
             failures.extend(key.generate_dek(&context).await.err());
             failures.extend(key.encrypt(b"sEcReT-payload").await.err());
             failures.extend(key.decrypt(b"sEcReT-ciphertext").await.err());
-            failures.extend(key.describe().await.err());
+            failures.extend(key.check_usable().await.err());
         }
         Err(error) => failures.push(error),
     }

@@ -15,14 +15,15 @@ use tempfile::TempDir;
 use temporal_kms_codec::kms::local::LocalKeyring;
 
 /// The examples that need nothing but a folder for their keys, and what each prints.
-const BY_THEMSELVES: [(&str, &str); 6] = [
+const BY_THEMSELVES: [(&str, &str); 7] = [
     ("by_hand", "wrapped data keys: 1"),
     (
         "several_recipients",
         "local://west opened the payload alone",
     ),
+    ("own_key_service", "the payload names memory://payloads"),
     (
-        "own_provider",
+        "audited_key",
         "unwrap with local://payloads under {\"namespace\": \"default\"}",
     ),
     ("migration", "refused: the payload is not encrypted"),

@@ -1,16 +1,23 @@
 //! `history scan` and `history decode` with a real Temporal server.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
+mod scans;
+
 use std::process::{Command, Output};
 
 use dev_servers::sibling_binary;
 use integration_tests::ParcelOffice;
 use serde_json::Value;
 
-fn codec_server(arguments: &[&str]) -> Output {
+fn program() -> Command {
     let mut command = Command::new(sibling_binary("codec-server").expect("codec-server is built"));
-    command.args(arguments).env_remove("TEMPORAL_API_KEY");
-    command.output().expect("codec-server runs")
+    command.env_remove("TEMPORAL_API_KEY");
+    command
+}
+
+fn codec_server(arguments: &[&str]) -> Output {
+    let output = program().args(arguments).output();
+    output.expect("codec-server runs")
 }
 
 #[tokio::test(flavor = "multi_thread")]

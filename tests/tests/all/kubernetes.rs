@@ -84,9 +84,29 @@ fn all() -> Vec<(&'static str, Objects)> {
     let mut arguments = vec!["kustomize"];
     arguments.extend(folders.iter().map(String::as_str));
     let mut all: Vec<_> = OVERLAYS.into_iter().zip(rendered(&arguments)).collect();
+    all.push(("overlays/gke with an audit log", with_audit_log()));
     all.push(("helm", chart(&json!({}))));
     all.push(("helm, everything on", chart(&everything())));
     all
+}
+
+/// What a copy of an overlay renders that switches the audit log on.
+fn with_audit_log() -> Objects {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = fs::canonicalize(folder.path()).expect("a folder");
+    let deployed = fs::canonicalize(root().join("deploy/kubernetes")).expect("a folder");
+    // Kustomize takes relative paths only.
+    let up = "../".repeat(copy.components().count() - 1);
+    let deployed = format!(
+        "{up}{}",
+        deployed.display().to_string().trim_start_matches('/')
+    );
+    let text = format!(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n\
+         resources: ['{deployed}/overlays/gke']\ncomponents: ['{deployed}/components/audit-log']\n"
+    );
+    fs::write(copy.join("kustomization.yaml"), text).expect("a file");
+    rendered(&["kustomize", copy.to_str().expect("UTF-8")]).remove(0)
 }
 
 fn chart(values: &Value) -> Objects {
@@ -97,6 +117,10 @@ fn everything() -> Value {
     json!({
         "image": { "digest": format!("sha256:{}", "0".repeat(64)) },
         "imagePullSecrets": ["registry"],
+        "auditLog": {
+            "enabled": true,
+            "anchorKey": "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/audit"
+        },
         "env": { "AWS_REGION": "eu-west-1" },
         "envFrom": [{ "secretRef": { "name": "key-service" } }],
         "serviceAccount": {
@@ -494,15 +518,48 @@ fn the_configuration_is_one_that_the_server_takes() {
         );
         let path = folder.path().join("codec.toml");
         fs::write(&path, text).expect("a file");
-        let checked = Command::new(&program)
-            .env_clear()
-            .args(["config", "check"])
-            .arg(&path)
-            .output()
-            .expect("it runs");
+        let mut check = Command::new(&program);
+        check.env_clear().args(["config", "check"]).arg(&path);
+        check.envs(variables(objects.server()));
+        let checked = check.output().expect("it runs");
         let said = String::from_utf8_lossy(&checked.stderr);
         assert!(checked.status.success(), "{name}: {said}");
     }
+}
+
+/// The variables of a container.
+fn variables(container: &Value) -> impl Iterator<Item = (&str, &str)> {
+    list(&container["env"]).iter().map(|variable| {
+        let text = |name: &str| variable[name].as_str().expect("a text");
+        (text("name"), text("value"))
+    })
+}
+
+#[test]
+fn an_audit_log_goes_to_standard_output_and_is_signed() {
+    for objects in [with_audit_log(), chart(&everything())] {
+        let set: BTreeMap<_, _> = variables(objects.server()).collect();
+        assert_eq!(set.get("CODEC_AUDIT_STDOUT"), Some(&"true"));
+        assert!(set.contains_key("CODEC_AUDIT_ANCHOR_KEY"));
+    }
+    // The server takes what a pod has in its environment for settings.
+    let program = sibling_binary("codec-server").expect("it is built");
+    let objects = with_audit_log();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("codec.toml");
+    fs::write(&path, objects.config()).expect("a file");
+    let mut show = Command::new(program);
+    show.env_clear()
+        .args(["config", "show", "--toml"])
+        .arg(&path);
+    show.envs(variables(objects.server()));
+    let shown = show.output().expect("it runs");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let key = "projects/my-project/locations/global/keyRings/temporal/cryptoKeys/audit";
+    assert!(
+        shown.contains("stdout = true") && shown.contains(key),
+        "{shown}"
+    );
 }
 
 /// The chart and the base are two forms of one deployment.
@@ -693,6 +750,7 @@ fn aws_policies_permit_what_the_code_calls() {
         ("use-worker", &use_only),
         ("use-client", &use_only[1..]),
         ("sign", &["kms:DescribeKey", "kms:GetPublicKey", "kms:Sign"]),
+        ("sign-audit-log", &["kms:Sign"]),
     ] {
         let policy = policy(name);
         let actions = actions(&policy);
@@ -784,4 +842,14 @@ fn grants_at_google_cloud_name_the_service_account_of_the_pods() {
          ns/{namespace}/sa/{name}"
     );
     assert!(said.lines().any(|line| line == member), "{said}");
+    assert!(!said.contains("signer"), "{said}");
+    let variables = [&variables[..], &[("AUDIT_KEY", "a")]].concat();
+    let ran = calls("deploy/iam/gcp/grant.sh", ("gcloud", recorder), &variables);
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let granted = |role: &str| said.lines().any(|line| line == format!("--role={role}"));
+    assert!(
+        granted("roles/cloudkms.signer") && granted("roles/cloudkms.viewer"),
+        "{said}"
+    );
+    assert!(!terraform.contains("signerVerifier") && terraform.contains("roles/cloudkms.signer"));
 }

@@ -22,7 +22,6 @@ mod other_sdks;
 mod page;
 mod pkcs11;
 mod python_codec;
-mod python_sdk;
 mod secured_clients;
 mod soak;
 mod tctl;

@@ -1,4 +1,5 @@
-//! Temporal's Go and TypeScript SDKs and ours: one side asks a codec server with TLS and a token, the other has the key.
+//! Temporal's Go, Python and TypeScript SDKs and ours: one side asks a codec server with TLS and a token, the other has
+//! the key.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::{
@@ -7,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use integration_tests::{ParcelOffice, SecuredServer, assert_absent, program_token, tool};
+use integration_tests::{ParcelOffice, SecuredServer, assert_absent, interop, program_token, tool};
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy)]
 enum Sdk {
     Go,
+    Python,
     TypeScript,
 }
 
@@ -22,6 +24,7 @@ impl Sdk {
     fn name(self) -> &'static str {
         match self {
             Self::Go => "go",
+            Self::Python => "python",
             Self::TypeScript => "typescript",
         }
     }
@@ -31,6 +34,11 @@ impl Sdk {
         match self {
             Self::Go => {
                 let mut command = Command::new(tool("TKC_GO_CLIENT"));
+                command.env("SSL_CERT_FILE", server.authority());
+                command
+            }
+            Self::Python => {
+                let mut command = interop::command("sdk.py");
                 command.env("SSL_CERT_FILE", server.authority());
                 command
             }
@@ -126,6 +134,11 @@ async fn a_go_client_with_a_token_talks_to_a_rust_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_python_client_with_a_token_talks_to_a_rust_worker() {
+    talks_to_a_rust_worker(Sdk::Python).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_typescript_client_with_a_token_talks_to_a_rust_worker() {
     talks_to_a_rust_worker(Sdk::TypeScript).await;
 }
@@ -133,6 +146,11 @@ async fn a_typescript_client_with_a_token_talks_to_a_rust_worker() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_go_client_starts_nothing_without_the_right_to_encrypt() {
     starts_nothing_without_the_right_to_encrypt(Sdk::Go).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_client_starts_nothing_without_the_right_to_encrypt() {
+    starts_nothing_without_the_right_to_encrypt(Sdk::Python).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

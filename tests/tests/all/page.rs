@@ -1,8 +1,9 @@
 //! The codec server's own page in a real browser, with a history of a real Temporal server.
 #![allow(clippy::expect_used, reason = "a test")]
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
+use dev_servers::sibling_binary;
 use integration_tests::{
     Keyring, ParcelOffice, SecuredServer, assert_absent,
     browser::{self, Step},
@@ -68,6 +69,10 @@ async fn people_read_search_and_save_a_history() {
         page.shown
     );
     assert!(page.shown.contains("local://"), "{}", page.shown);
+    let keyset = fs::read(office.keyring().file()).expect("a keyset");
+    let keyset: Value = serde_json::from_slice(&keyset).expect("JSON");
+    let version = keyset["primaryKeyId"].to_string();
+    assert!(page.shown.contains(&version), "{version}: {}", page.shown);
     assert!(page.complaints.is_empty(), "{:?}", page.complaints);
     // Everything comes from the codec server.
     let foreign = page
@@ -116,6 +121,79 @@ async fn people_see_why_a_payload_cannot_be_decoded_whatever_the_policy() {
         assert!(page.shown.contains("(request "), "{}", page.shown);
         assert_absent("the page", page.shown.as_bytes(), &SECRETS);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_see_the_version_of_each_key_that_its_ciphertext_tells() {
+    // A header, and a tag that fits no key.
+    let data = [&[2][..], &[0; 81]].concat();
+    let sealed = |key: &str, wrapped: &[u8]| {
+        json!({
+            "metadata": {
+                "encoding": base64(b"binary/envelope-kms"),
+                "envelope-version": base64(b"2"),
+                "kms-key": base64(key.as_bytes()),
+                "encrypted-dek": base64(wrapped),
+                "encryption-context": base64(br#"{"namespace":"default"}"#),
+            },
+            "data": base64(&data),
+        })
+    };
+    let of_google = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
+    let payloads = [
+        sealed("local://default", &[1, 0, 1, 0x81, 0xcd, 9, 9]),
+        sealed(
+            "pkcs11:token=prod;object=payloads",
+            &[1, 2, 2, 0x0a, 0xbc, 9],
+        ),
+        sealed(of_google, &[1, 2, 3, 4, 5, 6]),
+        sealed("constructor://k", &[1, 2, 3, 4, 5, 6]),
+        json!({
+            "metadata": {
+                "encoding": base64(b"binary/encrypted"),
+                "encryption-key-id": base64(b"payloads"),
+            },
+            "data": base64(b"vault:v72:AAAA"),
+        }),
+    ];
+    let text = json!({ "payloads": payloads }).to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("payloads.json");
+    fs::write(&file, &text).expect("a file");
+    let mut inspect = Command::new(sibling_binary("codec-server").expect("codec-server is built"));
+    let inspected = inspect.args(["inspect", "--json"]).arg(&file).output();
+    let inspected = inspected.expect("it runs").stdout;
+    let inspected: Value = serde_json::from_slice(&inspected).expect("JSON");
+    let found = inspected["payloads"].as_array().expect("payloads").iter();
+    let versions: Vec<_> = found
+        .map(|found| found["keys"][0]["version"].as_str())
+        .collect();
+    let told = [Some("98765"), Some("0abc"), None, None, Some("72")];
+    assert_eq!(versions, told, "{inspected}");
+
+    let keyring = Keyring::new();
+    let server = codec_server_that(&keyring, "placeholder");
+    let page = browser::walk(
+        server.url(),
+        &[
+            Step::Fill {
+                fill: "Text of a history",
+                with: &text,
+            },
+            Step::Click { click: "Decode" },
+            Step::Wait { wait: "Done." },
+            Step::Wait {
+                wait: "key version",
+            },
+        ],
+        60,
+    );
+    assert!(page.found, "the page shows:\n{}", page.shown);
+    for version in told.into_iter().flatten() {
+        assert!(page.shown.contains(version), "{version}: {}", page.shown);
+    }
+    let hidden = page.shown.matches("not in the ciphertext").count();
+    assert_eq!(hidden, 2, "{}", page.shown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,6 +303,11 @@ async fn a_login_shows_what_the_person_may_see_and_a_logout_ends_it() {
     );
     assert!(page.found, "the page shows:\n{}", page.shown);
     assert_absent("the page", page.shown.as_bytes(), &SECRETS);
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    STANDARD.encode(bytes)
 }
 
 fn base64_text(text: &str) -> String {

@@ -100,7 +100,7 @@ async fn nothing_that_a_workflow_is_told_or_tells_is_stored_in_the_clear() {
     let parcel = Sent::start(&worker, order()).await;
     let (id, handle) = (&parcel.id, &parcel.handle);
 
-    // The heartbeat and the first attempt's failure stand in the pending activity only.
+    // The heartbeat and the first attempt's failure are in the pending activity only.
     let pending = until("the activity's second attempt", async || {
         let description = raw.describe(id).await;
         let activity = description.pending_activities.first()?;

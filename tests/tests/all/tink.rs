@@ -85,7 +85,7 @@ async fn a_keyset_of_ours_is_private_and_one_that_is_not_is_refused() {
     fs::set_permissions(keyring.file(), fs::Permissions::from_mode(0o644)).expect("opened");
     let key = keyring.keys().key("default");
     let refused = match key {
-        Ok(key) => key.describe().await.err(),
+        Ok(key) => key.check_usable().await.err(),
         Err(error) => Some(error),
     };
     let text = refused.expect("a readable key file is refused").to_string();

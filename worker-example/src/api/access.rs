@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, header, request::Parts};
 use temporal_kms_codec_service::{
-    auth::{CallerId, Identity, Operation, Presented, Role},
+    auth::{Action, CallerId, Identity, Presented, Role},
     connection::ConnectionInfo,
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{app::App, audited::Noted, error::ApiError, live::Live};
 
 /// Submitting tasks, and seeing and cancelling one's own.
-const RUN_TASKS: Operation = Operation::new("run tasks", &[Role::Write, Role::Worker, Role::Admin]);
+const RUN_TASKS: Action = Action::new("run tasks", &[Role::Write, Role::Worker, Role::Admin]);
 
 /// A caller that is admitted. Its place is taken until this is dropped.
 pub(super) struct Caller {

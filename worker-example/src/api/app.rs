@@ -33,6 +33,8 @@ pub(super) struct App {
     pub(super) namespace: Namespace,
     pub(super) client: TaskClient,
     pub(super) audit: RequestLog,
+    /// Whether the workers of this process, if it has some, can sign webhooks.
+    own_workers_call_back: bool,
     /// The places of open requests.
     open: Arc<Semaphore>,
     pub(super) departures: Arc<Departures>,
@@ -51,6 +53,7 @@ impl App {
         namespace: Namespace,
         client: TaskClient,
         audit: RequestLog,
+        own_workers_call_back: bool,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -58,6 +61,7 @@ impl App {
             namespace,
             client,
             audit,
+            own_workers_call_back,
             open: Arc::new(Semaphore::new(MAX_OPEN.into())),
             departures: Arc::new(Departures::new()),
             logs: LogPlaces::new(),
@@ -107,6 +111,12 @@ impl App {
         // This cannot fail: nothing closes the semaphore.
         let _ = self.open.acquire_many(MAX_OPEN.into()).await;
         self.departures.until_told().await;
+    }
+
+    /// Whether webhooks can be sent, as far as this process and the operator know.
+    pub(super) fn can_call_back(&self) -> bool {
+        let configured = self.live().config.webhooks;
+        configured.unwrap_or(self.own_workers_call_back)
     }
 
     /// The configuration that is served.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Request, State},
     response::Response,
 };
 use http::StatusCode;
@@ -13,18 +13,18 @@ use super::{
     app::App,
     error::{ApiError, json_answer},
     task_state::status_word,
-    tasks::own_task,
+    tasks::{PathId, own_task},
 };
 use crate::client::{Cancellation, TaskStatus};
 
 /// Cancels a task of the caller. A task that is already cancelled stays so.
 pub(super) async fn cancel(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    id: PathId,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (head, _) = request.into_parts();
-    let (_caller, task, _) = own_task(&app, &head, &id).await?;
+    let (_caller, task, _) = own_task(&app, &head, id).await?;
     match task.cancel().await? {
         Cancellation::Accepted | Cancellation::AlreadyEnded(TaskStatus::Cancelled) => {}
         Cancellation::AlreadyEnded(status) => {

@@ -42,6 +42,9 @@ pub(crate) struct ApiConfig {
     /// `caller_requests`, `caller_rate` and `caller_burst`: the limits of each caller. Default: 100 requests and streams
     /// that are open, 20 in a second, and 100 at once.
     pub(super) caller: ShareLimits,
+    /// `webhooks`: whether the workers can sign webhooks. Where they cannot, `/run-async` is refused. Default: yes, and for a
+    /// worker in the same process whether it can.
+    pub(super) webhooks: Option<bool>,
     /// `file_repositories`: whether `gitRepo` may be a `file://` URL. For tests only.
     pub(super) rules: RequestRules,
     pub(super) auth: AuthConfig,
@@ -109,6 +112,7 @@ impl ApiConfig {
             shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(20),
             caller: with_defaults(ShareLimits::default()),
+            webhooks: None,
             rules: RequestRules::default(),
             auth,
             tls,
@@ -150,6 +154,7 @@ impl ApiConfig {
             "caller_rate",
             "caller_burst",
         ));
+        self.webhooks = section.value("webhooks", values::flag);
         let files = section.value("file_repositories", values::flag);
         self.rules = self.rules.with_file_repositories(files.unwrap_or_default());
         section.finish();

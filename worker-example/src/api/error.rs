@@ -24,6 +24,12 @@ pub(super) enum ApiError {
     /// The body is too large.
     #[error("the request is larger than {limit} bytes; shorten the prompt")]
     TooLarge { limit: usize },
+    /// Temporal does not take a request of this size.
+    #[error(
+        "the request is larger than Temporal accepts, because this service has no store; shorten it. The operator can name a \
+         store with --store"
+    )]
+    TooLargeForTemporal,
     /// The body did not arrive in time, or not completely.
     #[error("the request's body did not arrive completely; send it again")]
     Body,
@@ -61,6 +67,18 @@ pub(super) enum ApiError {
         "a task with this taskId exists or existed with another request; choose another taskId"
     )]
     Exists(TaskId),
+    /// The task with this id ends.
+    #[error(
+        "the task with this taskId is cancelled, because its client has left or asked for it. Send the request with another \
+         taskId"
+    )]
+    Cancelled(TaskId),
+    /// No worker can sign webhooks.
+    #[error(
+        "this service cannot send webhooks, because its workers cannot sign them. Its operator can set \
+         CLOUDRUN_CALLBACK_SECRET. Or send the request to /tasks, and ask for the end of the task at /tasks/{{id}}"
+    )]
+    NoWebhooks,
     /// No such path.
     #[error("Not found")]
     UnknownPath,
@@ -123,6 +141,7 @@ impl From<ClientError> for ApiError {
         match error {
             ClientError::NotFound(task) => Self::NotFound { task, ended: None },
             ClientError::Exists(task) => Self::Exists(task),
+            ClientError::TooLarge(_) => Self::TooLargeForTemporal,
             error => Self::Client(error),
         }
     }
@@ -131,21 +150,22 @@ impl From<ClientError> for ApiError {
 impl ApiError {
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::Request(RequestError::TooLarge { .. }) | Self::TooLarge { .. } => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
+            Self::Request(RequestError::TooLarge { .. })
+            | Self::TooLarge { .. }
+            | Self::TooLargeForTemporal => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Request(_) | Self::Body | Self::EventId | Self::Next => StatusCode::BAD_REQUEST,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unauthenticated(refused) => refused.status(),
             Self::Denied | Self::Browser => StatusCode::FORBIDDEN,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound { .. } | Self::UnknownPath => StatusCode::NOT_FOUND,
-            Self::Exists(_) => StatusCode::CONFLICT,
+            Self::Exists(_) | Self::Cancelled(_) => StatusCode::CONFLICT,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoStore | Self::Sealed(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Overloaded
             | Self::Client(_)
+            | Self::NoWebhooks
             | Self::NotAudited
             | Self::NotRecorded
             | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -172,7 +192,7 @@ impl ApiError {
                 };
                 json!({"message": message, "taskId": task, "status": ended})
             }
-            Self::Exists(task) => json!({"taskId": task}),
+            Self::Exists(task) | Self::Cancelled(task) => json!({"taskId": task}),
             _ => return body,
         };
         if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
@@ -233,6 +253,9 @@ mod tests {
         let task = || -> TaskId { "t-1".parse().unwrap() };
         for (error, status, text) in [
             (ApiError::TooLarge { limit: 5 }, 413, "shorten"),
+            (ApiError::TooLargeForTemporal, 413, "shorten"),
+            (ApiError::Cancelled(task()), 409, "another taskId"),
+            (ApiError::NoWebhooks, 503, "/tasks/{id}"),
             (ApiError::Body, 400, "send it again"),
             (ApiError::ContentType, 415, "application/json"),
             (ApiError::Denied, 403, "Ask an administrator"),

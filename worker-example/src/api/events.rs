@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Request, State},
     response::Response,
 };
 use http::HeaderMap;
@@ -14,7 +14,7 @@ use super::{
     clients::Client,
     error::ApiError,
     sse::{self, Follow},
-    tasks::own_task,
+    tasks::{PathId, own_task},
 };
 
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -22,12 +22,12 @@ const LAST_EVENT_ID: &str = "last-event-id";
 /// Streams the events. Closing the connection does not cancel the task.
 pub(super) async fn events(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    id: PathId,
     request: Request,
 ) -> Result<Response, ApiError> {
     let request_id = RequestId::of(&request);
     let (head, _) = request.into_parts();
-    let (caller, task, look) = own_task(&app, &head, &id).await?;
+    let (caller, task, look) = own_task(&app, &head, id).await?;
     let next = next_event(&head.headers)?;
     Ok(sse::answer(Follow {
         app,

@@ -7,7 +7,7 @@ use std::{io, sync::Arc, time::SystemTime};
 
 use axum::{
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     response::Response,
 };
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use super::{
     held_chunk::Held,
     log_places::LogPlace,
     logged::{LoggedEvents, ReadBefore},
-    tasks::own_task,
+    tasks::{PathId, own_task},
 };
 use crate::store::StoreError;
 
@@ -38,12 +38,12 @@ const LAST_CHUNK: HeaderName = HeaderName::from_static("x-log-chunk");
 /// Answers the events of the log that are stored now, from `?next=N` on. Line N of a log is event N.
 pub(super) async fn logs(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    id: PathId,
     request: Request,
 ) -> Result<Response, ApiError> {
     let request_id = RequestId::of(&request);
     let (head, _) = request.into_parts();
-    let (caller, task, look) = own_task(&app, &head, &id).await?;
+    let (caller, task, look) = own_task(&app, &head, id).await?;
     let asked = Asked::parse(head.uri.query())?;
     let place = app.open_log(caller.id()).await?;
     let vault = app.client.vault().cloned().ok_or(ApiError::NoStore)?;

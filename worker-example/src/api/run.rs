@@ -20,7 +20,7 @@ use super::{
     start::start,
     task_state::status_word,
 };
-use crate::task::{Follower, RequestRules, TaskRequest};
+use crate::task::{RequestRules, TaskRequest};
 
 /// The task of a stream, so that a client can find it again.
 pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-task-id");
@@ -31,7 +31,7 @@ pub(super) async fn run(
     request: Request,
 ) -> Result<Response, ApiError> {
     let request_id = RequestId::of(&request);
-    let rules = app.live().config.rules;
+    let rules = app.live().config.rules.with_extra_callback();
     let (caller, request) = accept(&app, request, rules).await?;
     // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and tells the workflow.
     let starting = Arc::clone(&app);
@@ -77,12 +77,12 @@ pub(super) async fn run_async(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    in_background(
-        &app,
-        request,
-        app.live().config.rules.with_callback_required(),
-    )
-    .await
+    let rules = app.live().config.rules.with_callback_required();
+    let (caller, request) = accept(&app, request, rules).await?;
+    if !app.can_call_back() {
+        return Err(ApiError::NoWebhooks);
+    }
+    in_background(&app, caller, request).await
 }
 
 /// `POST /tasks`: as `/run-async`, and `callbackUrl` may be left out.
@@ -90,21 +90,19 @@ pub(super) async fn submit(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    in_background(&app, request, app.live().config.rules).await
+    let (caller, request) = accept(&app, request, app.live().config.rules).await?;
+    in_background(&app, caller, request).await
 }
 
 async fn in_background(
     app: &App,
-    request: Request,
-    rules: RequestRules,
+    caller: Caller,
+    request: TaskRequest,
 ) -> Result<Response, ApiError> {
-    let (caller, request) = accept(app, request, rules).await?;
     let started = start(app, &caller, request, true).await?;
     let id = started.task.id();
     if !started.is_in_background {
-        // It was started by `/run`, and must go on when that connection is lost.
-        let joined = started.task.join(Follower::in_background(id)).await;
-        joined.map_err(|undelivered| *undelivered.error)?;
+        started.keep().await?;
     }
     let body = json!({
         "taskId": id,

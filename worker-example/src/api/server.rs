@@ -68,7 +68,8 @@ pub(crate) struct ApiAudit {
 }
 
 impl Api {
-    /// Listens. With port 0, the system picks a port. `audit` gets a line of each request.
+    /// Listens. With port 0, the system picks a port. `audit` gets a line of each request. `own_workers_call_back` says whether
+    /// the workers of this process, if it has some, can sign webhooks.
     ///
     /// # Errors
     /// When a file cannot be used, or the address is taken.
@@ -77,6 +78,7 @@ impl Api {
         client: TaskClient,
         metrics: Arc<Metrics>,
         audit: Option<ApiAudit>,
+        own_workers_call_back: bool,
     ) -> Result<Self, ApiServerError> {
         let live = Live::open(config, None)?;
         let config = &live.config;
@@ -97,7 +99,7 @@ impl Api {
         let max_connections = config.max_connections;
         let log = audit.as_ref().map(|audit| Arc::clone(&audit.log));
         let log = RequestLog::new(log);
-        let app = App::new(live, namespace, client, log, metrics);
+        let app = App::new(live, namespace, client, log, own_workers_call_back, metrics);
         app.metrics.process().watch_readiness(&app.readiness);
         Ok(Self {
             app: Arc::new(app),

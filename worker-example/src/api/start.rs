@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::{access::Caller, app::App, error::ApiError};
 use crate::{
     client::{ClientError, Owner, SubmitOptions, Task, TaskStatus},
-    task::{TaskId, TaskRequest},
+    task::{Follower, TaskId, TaskRequest},
 };
 
 /// A task that runs for a request.
@@ -19,6 +19,30 @@ pub(super) struct Started {
     pub(super) is_new: bool,
     /// Whether it goes on when nobody follows it.
     pub(super) is_in_background: bool,
+    /// Whether Temporal was asked to cancel it.
+    is_cancel_requested: bool,
+}
+
+impl Started {
+    /// Has a task that `/run` has started go on without connections.
+    ///
+    /// # Errors
+    /// When it is cancelled already: its last connection can have left just before. And when Temporal or a worker does not
+    /// answer.
+    pub(super) async fn keep(&self) -> Result<(), ApiError> {
+        let cancelled = || Err(ApiError::Cancelled(self.task.id().clone()));
+        match self.status {
+            TaskStatus::Cancelled => return cancelled(),
+            status if !status.is_open() => return Ok(()),
+            _ => {}
+        }
+        let joined = self.task.join(Follower::in_background(self.task.id()));
+        joined.await.map_err(|undelivered| *undelivered.error)?;
+        if self.is_cancel_requested || self.task.is_cancelled_by_itself().await? {
+            return cancelled();
+        }
+        Ok(())
+    }
 }
 
 /// Starts the task, or finds the one that the same request has started before.
@@ -46,6 +70,7 @@ pub(super) async fn start(
                 status: TaskStatus::WaitingForWorker,
                 is_new: true,
                 is_in_background,
+                is_cancel_requested: false,
             })
         }
         Err(ClientError::Exists(id)) => {
@@ -64,6 +89,7 @@ pub(super) async fn start(
                 status: known.status,
                 is_new: false,
                 is_in_background: first.is_in_background(),
+                is_cancel_requested: known.is_cancel_requested,
             })
         }
         Err(error) => Err(error.into()),

@@ -19,7 +19,7 @@ pub(super) fn status_word(status: TaskStatus) -> &'static str {
     }
 }
 
-/// A task without its result.
+/// A task without its result, and with its progress while it is open.
 pub(super) fn of_look(id: &TaskId, look: &Look) -> Value {
     let mut state = json!({
         "taskId": id,
@@ -31,6 +31,11 @@ pub(super) fn of_look(id: &TaskId, look: &Look) -> Value {
             if let Some(time) = time {
                 state.insert(name.to_owned(), timestamp(time).into());
             }
+        }
+        if look.status.is_open()
+            && let Ok(Value::Object(progress)) = serde_json::to_value(&look.progress)
+        {
+            state.extend(progress);
         }
     }
     state
@@ -55,7 +60,8 @@ pub(super) fn add_end(state: &mut Map<String, Value>, end: &TaskEnd) {
         return;
     };
     for (name, value) in result {
-        if !value.is_null() && name != "problem" {
+        // The problem is told as `error`, and the delivery of the webhook by its state.
+        if !value.is_null() && name != "problem" && name != "webhookWorkflow" {
             state.entry(name).or_insert(value);
         }
     }

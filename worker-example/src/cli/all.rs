@@ -6,6 +6,7 @@ use temporal_kms_codec_service::{
     log::EarlyLog,
     telemetry::Telemetry,
 };
+use url::Url;
 
 use super::{
     api::{ConfigArgs, announcer, bind, open_audit, own_audit},
@@ -13,7 +14,7 @@ use super::{
     observed,
     worker::{self, TELEMETRY, WorkerArgs},
 };
-use crate::{api::ApiAudit, worker::run as run_worker};
+use crate::{api::ApiAudit, proxy::ClosedPlace, worker::run as run_worker};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +23,9 @@ Examples:
 
 It has the options of `api` and of `worker`. In production, run them apart:
 the worker runs foreign code, and the API is reached from outside.
+
+Sealed secrets and logs are stored in the folder `store` of --workdir, unless
+--store says otherwise.
 
 The lines of requests go to the audit log of the configuration, and otherwise
 to that of --audit-log.";
@@ -39,8 +43,14 @@ pub(super) struct AllArgs {
 ///
 /// # Errors
 /// As the two commands.
-pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandEnd, CommandError> {
-    let options = args.file.options(&args.worker.connection);
+pub(super) async fn run(
+    mut args: AllArgs,
+    log: Option<EarlyLog>,
+) -> Result<CommandEnd, CommandError> {
+    args.worker
+        .connection
+        .or_store_within(&args.worker.workdir)?;
+    let options = args.file.options(&args.worker.connection)?;
     let (config, origin) = args.file.load(&options)?;
     let telemetry = Telemetry::start(TELEMETRY, &config.telemetry, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
@@ -63,8 +73,14 @@ pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandE
             })
         };
         let audit = own_log.clone().map(own_audit).or_else(shared);
-        let api = bind(config, options, telemetry.metrics(), audit).await?;
-        say(&format!("listening on {}", api.url()));
+        let can_call_back = settings.webhooks.is_some();
+        let api = bind(config, options, telemetry.metrics(), audit, can_call_back).await?;
+        let own = api.url();
+        say(&format!("listening on {own}"));
+        // Tasks do not see a Unix socket, and reach no other one.
+        let own = Url::parse(&own).ok();
+        let own = own.as_ref().and_then(ClosedPlace::of_url);
+        settings.egress.closed.extend(own);
         let stop = CancellationToken::new();
         let serving = tokio::spawn(api.run(stop.clone(), origin, triggers));
         let stopping = stop.clone();

@@ -17,6 +17,7 @@ use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
     observed::{close_log, open_log},
+    store_choice::StoreChoice,
     worker::TELEMETRY,
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  claude-tasks api --keyring keys
+  claude-tasks api --keyring keys --store data/store
   claude-tasks api --config claude-tasks.toml --address temporal:7233
   PORT=9000 claude-tasks api --keyring keys
 
@@ -82,12 +83,18 @@ impl ConfigArgs {
     }
 
     /// The connection, with the key that signs.
-    pub(super) fn options(&self, connection: &ConnectionArgs) -> ConnectOptions {
-        let options = connection.options(KeyUse::Encrypt);
-        match &self.sign_with {
+    ///
+    /// # Errors
+    /// When a variable does not name a store.
+    pub(super) fn options(
+        &self,
+        connection: &ConnectionArgs,
+    ) -> Result<ConnectOptions, CommandError> {
+        let options = connection.options(KeyUse::Encrypt)?;
+        Ok(match &self.sign_with {
             Some(key) => options.with_signing_key(key),
             None => options,
-        }
+        })
     }
 }
 
@@ -96,10 +103,11 @@ impl ConfigArgs {
 /// # Errors
 /// When the configuration is wrong, Temporal or the key cannot be used, or the address is taken.
 pub(super) async fn run(args: ApiArgs, log: Option<EarlyLog>) -> Result<CommandEnd, CommandError> {
-    let options = args.file.options(&args.connection);
+    let options = args.file.options(&args.connection)?;
     let (config, origin) = args.file.load(&options)?;
     let telemetry = Telemetry::start(TELEMETRY, &config.telemetry, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
+    StoreChoice::warn_if_unset(args.connection.store()?.as_ref());
     let triggers = Triggers::listen().map_err(CommandError::Signals)?;
     let signals = StopSignals::listen_but_to_hangup().map_err(CommandError::Signals)?;
     let stop = CancellationToken::new();
@@ -121,7 +129,8 @@ async fn serve(
     let log = open_audit(&config).await?;
     let audit = log.clone().map(own_audit);
     let run = async {
-        let api = bind(config, options, telemetry.metrics(), audit).await?;
+        // Its workers are other processes.
+        let api = bind(config, options, telemetry.metrics(), audit, true).await?;
         say(&format!("listening on {}", api.url()));
         api.run(stop, origin, triggers).await;
         Ok::<_, CommandError>(())
@@ -160,7 +169,8 @@ pub(super) fn own_audit(log: Arc<AuditLog>) -> ApiAudit {
     }
 }
 
-/// Connects, and listens. `audit` gets a line of each request and of each call of a key.
+/// Connects, and listens. `audit` gets a line of each request and of each call of a key. `own_workers_call_back` says whether
+/// the workers of this process, if it has some, can sign webhooks.
 ///
 /// # Errors
 /// When Temporal or the key cannot be used, or the address is taken.
@@ -169,6 +179,7 @@ pub(super) async fn bind(
     options: ConnectOptions,
     metrics: &Arc<Metrics>,
     audit: Option<ApiAudit>,
+    own_workers_call_back: bool,
 ) -> Result<Api, CommandError> {
     let observer = audit.as_ref().map(|audit| Arc::clone(&audit.log));
     let options = options
@@ -176,5 +187,6 @@ pub(super) async fn bind(
         .with_metrics(metrics)
         .with_observer(observer.map(|log| -> Arc<dyn CallObserver> { log }));
     let client = TaskClient::connect(&options).await?;
-    Ok(Api::bind(config, client, Arc::clone(metrics), audit).await?)
+    let metrics = Arc::clone(metrics);
+    Ok(Api::bind(config, client, metrics, audit, own_workers_call_back).await?)
 }

@@ -1,15 +1,14 @@
 //! The options that say where Temporal is and which key encrypts.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 
-use temporal_kms_codec_service::arguments::variable;
-
-use crate::{
-    client::{Address, ConnectOptions, KeyUse},
-    store::StoreLocation,
-};
+use super::{exit::CommandError, store_choice::StoreChoice};
+use crate::client::{Address, ConnectOptions, KeyUse};
 
 /// Where Temporal is, and which key encrypts.
 #[derive(Clone, Args)]
@@ -30,10 +29,11 @@ pub(super) struct ConnectionArgs {
     #[arg(long, value_name = "DIR")]
     keyring: Option<PathBuf>,
     /// Where the secrets of requests and the logs of tasks are stored, sealed: a folder, or <gs://BUCKET/PREFIX>,
-    /// <s3://BUCKET/PREFIX> or <az://CONTAINER/PREFIX>. `GCS_LOGS_BUCKET` names a bucket of Google Cloud Storage. Without a
-    /// store, secrets travel encrypted in the history, and logs stay at the worker. All programs need the same store.
+    /// <s3://BUCKET/PREFIX> or <az://CONTAINER/PREFIX>. `GCS_LOGS_BUCKET` names a bucket of Google Cloud Storage. All programs
+    /// need the same store. `claude-tasks all` uses the folder `store` in its --workdir if you name none. With `none`, secrets
+    /// travel encrypted in the history, where people who may decrypt see them, and logs stay at the worker.
     #[arg(long, env = "CLAUDE_TASKS_STORE", value_name = "URL")]
-    store: Option<StoreLocation>,
+    store: Option<StoreChoice>,
     /// The key that seals the secrets of requests in the store, such as <local://secrets>, if it is not the codec's key. Callers
     /// need the right to encrypt with it, and workers the right to decrypt.
     #[arg(long, env = "CLAUDE_TASKS_SECRETS_KEY", value_name = "URI")]
@@ -64,12 +64,15 @@ pub(super) struct ConnectionArgs {
 
 impl ConnectionArgs {
     /// The options for a command that needs the keys for this.
-    pub(super) fn options(&self, keys: KeyUse) -> ConnectOptions {
+    ///
+    /// # Errors
+    /// When a variable does not name a store.
+    pub(super) fn options(&self, keys: KeyUse) -> Result<ConnectOptions, CommandError> {
         let mut options = ConnectOptions::new(self.address.clone())
             .with_namespace(&self.namespace)
             .with_task_queue(&self.task_queue)
             .with_keys(keys);
-        if let Some(store) = self.store() {
+        if let Some(store) = self.store()?.and_then(StoreChoice::location) {
             options = options
                 .with_store(store)
                 .with_plain_sessions(self.plain_logs);
@@ -86,17 +89,25 @@ impl ConnectionArgs {
         if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
             options = options.with_tls_client(certificate, key);
         }
-        options
+        Ok(options)
     }
 
-    /// The store of `--store`, or of a variable.
+    /// The store that was chosen. `None` if nobody has chosen.
     ///
-    /// | variable | meaning |
-    /// |---|---|
-    /// | `GCS_LOGS_BUCKET` | a bucket of Google Cloud Storage, where `CLAUDE_TASKS_STORE` is not set |
-    fn store(&self) -> Option<StoreLocation> {
-        let bucket = || StoreLocation::google_bucket(&variable("GCS_LOGS_BUCKET")?).ok();
-        self.store.clone().or_else(bucket)
+    /// # Errors
+    /// When a variable does not name a store.
+    pub(super) fn store(&self) -> Result<Option<StoreChoice>, CommandError> {
+        StoreChoice::find(self.store.as_ref())
+    }
+
+    /// Uses a store in this folder unless another choice was made.
+    ///
+    /// # Errors
+    /// When a variable does not name a store.
+    pub(super) fn or_store_within(&mut self, workdir: &Path) -> Result<(), CommandError> {
+        let chosen = self.store()?;
+        self.store = Some(chosen.unwrap_or_else(|| StoreChoice::within(workdir)));
+        Ok(())
     }
 
     /// The task queue.

@@ -15,7 +15,7 @@ use crate::{
     api::ApiServerError,
     client::{ClientError, ConnectError, EndKind},
     print,
-    store::StoreError,
+    store::{LocationError, StoreError},
     task::TaskId,
     webhook::SecretError,
     worker::{ConfigError, WorkerError},
@@ -120,8 +120,16 @@ pub(super) enum CommandError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(Box<StoreError>),
+    /// The variable does not name a bucket.
+    #[error(
+        "GCS_LOGS_BUCKET is wrong: {0}. Correct it, or name a store with --store (CLAUDE_TASKS_STORE)"
+    )]
+    LogsBucket(LocationError),
     /// No store is named.
-    #[error("name the store of the logs with --store (CLAUDE_TASKS_STORE)")]
+    #[error(
+        "name the store of the logs with --store (CLAUDE_TASKS_STORE). That of `claude-tasks all` is the folder `store` in its \
+         --workdir"
+    )]
     NoStore,
     /// The store has no log of the task.
     #[error(
@@ -160,6 +168,7 @@ impl CommandError {
             | Self::Telemetry(_)
             | Self::Audit(_)
             | Self::Configuration(_)
+            | Self::LogsBucket(_)
             | Self::WebhookSecret(_)
             | Self::Webhooks(_) => Status::Configuration,
             Self::Api(error) => match error {
@@ -207,7 +216,7 @@ fn of_client(error: &ClientError) -> Status {
     match error {
         ClientError::Connect(error) => of_connect(error),
         ClientError::Namespace(_) => Status::Configuration,
-        ClientError::Exists(_) => Status::Usage,
+        ClientError::Exists(_) | ClientError::TooLarge(_) => Status::Usage,
         ClientError::Refused { status, .. } => match status {
             401 | 403 => Status::NoPermission,
             429 | 500.. => Status::Unavailable,

@@ -202,10 +202,13 @@ impl InputArgs {
             .iter()
             .any(|(_, field)| fields.contains_key(*field))
         {
-            for (name, field) in CREDENTIALS {
-                if let Some(value) = variable(name) {
-                    fields.insert(field.to_owned(), value.into());
-                }
+            let found = CREDENTIALS.map(|(name, field)| Some((field, variable(name)?)));
+            let mut found = found.into_iter().flatten();
+            if let Some((field, value)) = found.next() {
+                fields.insert(field.to_owned(), value.into());
+            }
+            if found.next().is_some() {
+                return Err(InputError::TwoCredentials);
             }
         }
         let request =
@@ -227,7 +230,6 @@ impl InputArgs {
                 None => self.invalid(RequestError::Invalid { field, problem }),
             },
             RequestError::NoCredential if self.request.is_none() => InputError::NoCredential,
-            RequestError::TwoCredentials if self.request.is_none() => InputError::TwoCredentials,
             error => self.invalid(error),
         }
     }

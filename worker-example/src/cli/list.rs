@@ -49,7 +49,7 @@ pub(super) async fn run(args: ListArgs) -> Result<CommandEnd, CommandError> {
     let tasks = if let Some(client) = args.server.client()? {
         client.list().await?
     } else {
-        let client = TaskClient::connect(&args.connection.options(KeyUse::None)).await?;
+        let client = TaskClient::connect(&args.connection.options(KeyUse::None)?).await?;
         let listed = client.list(limit, |look| look.is_task).await?;
         listed.iter().map(|(id, look)| task(id, look)).collect()
     };

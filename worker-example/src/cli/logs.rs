@@ -19,14 +19,15 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  claude-tasks logs --keyring keys --store data/objects nightly-1
+  claude-tasks logs --keyring keys --store data/store nightly-1
   claude-tasks logs --follow --json --store s3://tasks nightly-1
   claude-tasks logs --server https://tasks.example.com nightly-1
 
 A task service opens the log for the caller that submitted the task, as long as
 Temporal knows the task. Without --server, the log needs the keys with which the
-worker sealed it, and the same store. Workers without --store have the log in
-their own folder.";
+worker sealed it, and the same store: that of `claude-tasks all` is the folder
+`store` in its --workdir. Workers without a store have the log in their own
+folder.";
 
 /// How often the store is asked for new chunks.
 const POLL: Duration = Duration::from_secs(2);
@@ -57,7 +58,7 @@ pub(super) async fn run(args: LogsArgs) -> Result<CommandEnd, CommandError> {
     if let Some(client) = args.server.client()? {
         return of_service(&client.task(args.task.clone()), &args).await;
     }
-    let options = args.connection.options(KeyUse::Decrypt);
+    let options = args.connection.options(KeyUse::Decrypt)?;
     let client = TaskClient::connect(&options).await?;
     let vault = client.vault().ok_or(CommandError::NoStore)?;
     let mut log = Log {

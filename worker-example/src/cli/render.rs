@@ -3,7 +3,10 @@
 use serde_json::Value;
 use temporal_kms_codec_service::terminal;
 
-use crate::task::{OWN_TYPE, TaskResult};
+use crate::{
+    client::TaskProgress,
+    task::{OWN_TYPE, TaskResult},
+};
 
 /// The longest text of a line, in characters.
 const LINE: usize = 500;
@@ -57,6 +60,19 @@ pub(super) fn summary(result: &TaskResult) -> String {
         parts.join(" · "),
         result.logs_path
     ))
+}
+
+/// One line about a task that has not ended. `None` if nothing is known.
+#[must_use]
+pub(super) fn progress(progress: &TaskProgress) -> Option<String> {
+    let mut parts = Vec::new();
+    parts.extend(progress.step.map(|step| format!("step: {step}")));
+    let turns = progress
+        .turns
+        .map(|turns| format!("{} so far", counted(turns, "turn", "turns")));
+    parts.extend(turns);
+    parts.extend(progress.cost_usd.map(|usd| format!("${usd:.4} so far")));
+    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 fn counted(count: u64, one: &str, many: &str) -> String {
@@ -181,6 +197,19 @@ mod tests {
     fn one_turn_is_not_turns() {
         assert_eq!(counted(1, "turn", "turns"), "1 turn");
         assert_eq!(counted(0, "turn", "turns"), "0 turns");
+    }
+
+    #[test]
+    fn shows_how_far_a_task_is() {
+        let mut known = TaskProgress::default();
+        assert_eq!(progress(&known), None);
+        known.step = Some(crate::task::Step::Run);
+        assert_eq!(progress(&known).as_deref(), Some("step: running"));
+        (known.turns, known.cost_usd) = (Some(1), Some(0.5));
+        assert_eq!(
+            progress(&known).as_deref(),
+            Some("step: running · 1 turn so far · $0.5000 so far")
+        );
     }
 
     #[test]

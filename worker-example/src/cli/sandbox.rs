@@ -7,8 +7,9 @@ use clap::Args;
 
 use super::units;
 use crate::{
-    proxy::ProxyLimits,
+    proxy::{ClosedPlace, EgressSettings, ProxyLimits},
     sandbox::{SandboxMode, SandboxSettings, TaskLimits, TaskNetwork},
+    webhook::{AddressPolicy, AllowedAddress},
 };
 
 /// The options.
@@ -25,8 +26,10 @@ pub(super) struct SandboxArgs {
         value_name = "MODE"
     )]
     pub sandbox: SandboxMode,
-    /// Whether tasks have the machine's network. Without it, they reach only the API, through the worker. With it, they reach
-    /// all services of this machine and its network. The worker's own git commands always have the network.
+    /// What tasks reach by the network, where bubblewrap works. `off`: only the API, through the worker. `on`: also public
+    /// addresses at the ports 80 and 443, through a proxy of the worker that programs find by `HTTPS_PROXY`, but no service of
+    /// this machine or its network. `host`: all that this machine reaches, such as Temporal and the cloud's metadata service.
+    /// The worker's own git commands always have the network.
     #[arg(
         long,
         env = "CLAUDE_TASKS_NETWORK",
@@ -35,6 +38,34 @@ pub(super) struct SandboxArgs {
         value_name = "WHEN"
     )]
     pub task_network: TaskNetwork,
+    /// An address that tasks may reach with `--task-network on` although it is not public: a network such as 10.1.0.0/16, an
+    /// address, or a host name; may be given several times.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_NETWORK_ALLOW",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    pub task_network_allow: Vec<AllowedAddress>,
+    /// A port that tasks may reach with `--task-network on` beside 80 and 443, such as 22; may be given several times.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_NETWORK_PORTS",
+        value_delimiter = ',',
+        value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub task_network_port: Vec<u16>,
+    /// A place that tasks must not reach with `--task-network on`, such as a codec server with a public address: a network, an
+    /// address, a host name, or HOST:PORT; may be given several times. Temporal's address, and that of
+    /// `--anthropic-base-url`, are always closed.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_NETWORK_DENY",
+        value_delimiter = ',',
+        value_name = "PLACE"
+    )]
+    pub task_network_deny: Vec<ClosedPlace>,
     /// A file or folder that tasks may read, beside the system's programs; may be given several times.
     #[arg(
         long = "task-readable",
@@ -86,6 +117,15 @@ impl SandboxArgs {
                 processes: self.task_processes,
                 disk: self.task_disk.as_u64(),
             },
+        }
+    }
+
+    /// Which servers tasks may reach with `--task-network on`.
+    pub(super) fn egress(&self) -> EgressSettings {
+        EgressSettings {
+            addresses: AddressPolicy::new(self.task_network_allow.clone()),
+            ports: self.task_network_port.clone(),
+            closed: self.task_network_deny.clone(),
         }
     }
 

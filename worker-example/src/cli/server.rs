@@ -9,7 +9,7 @@ use super::{connection::ConnectionArgs, exit::CommandError};
 use crate::{
     client::{
         Cancellation, ClientError, KeyUse, RemoteClient, RemoteTask, Task, TaskClient, TaskEnd,
-        TaskEvent, TaskStatus,
+        TaskEvent, TaskProgress, TaskStatus,
     },
     task::{Secret, TaskId},
 };
@@ -57,7 +57,7 @@ impl ServerArgs {
         if let Some(client) = self.client()? {
             return Ok(AnyTask::Remote(client.task(id.clone())));
         }
-        let client = TaskClient::connect(&connection.options(keys)).await?;
+        let client = TaskClient::connect(&connection.options(keys)?).await?;
         Ok(AnyTask::Direct(Box::new(client.task(id))))
     }
 }
@@ -80,6 +80,17 @@ impl AnyTask {
         match self {
             Self::Direct(task) => task.status().await,
             Self::Remote(task) => task.status().await,
+        }
+    }
+
+    /// The status, and how far the task is. Without the key, a task in Temporal tells only its step.
+    pub(super) async fn progress(&self) -> Result<(TaskStatus, TaskProgress), ClientError> {
+        match self {
+            Self::Direct(task) => {
+                let look = task.look().await?;
+                Ok((look.status, look.progress))
+            }
+            Self::Remote(task) => task.progress().await,
         }
     }
 

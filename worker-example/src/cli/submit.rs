@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use temporal_kms_codec_service::terminal;
 
 use super::{
     connection::ConnectionArgs,
@@ -19,14 +20,22 @@ use crate::{
     task::TaskId,
 };
 
+/// What `submit` says when it has no store, and was not told so.
+const INLINE: &str = "\
+no store is named: the request's credential and prompt become a part of the history, where people who may decrypt see them.
+Name the store of the workers with --store (CLAUDE_TASKS_STORE), submit with --server, or set --store none if this is intended";
+
 pub(super) const EXAMPLES: &str = "\
 Examples:
   ANTHROPIC_API_KEY=sk-ant-... \\
-    claude-tasks submit --keyring keys --prompt 'Write a haiku'
-  claude-tasks submit --prompt-file prompt.txt --allowed-tool Bash --json
-  claude-tasks submit --request task.json --task-id nightly-1 --detach
-  claude-tasks submit --server https://tasks.example.com \\
+    claude-tasks submit --server http://127.0.0.1:8080 \\
     --prompt 'Write a haiku'
+  claude-tasks submit --keyring keys --store data/store \\
+    --prompt-file prompt.txt --allowed-tool Bash --json
+  claude-tasks submit --request task.json --task-id nightly-1 --detach
+
+Without --server, name the store of the workers with --store. Otherwise the
+credential and the prompt become a part of the history.
 
 The credential comes from ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, or is
 in the request file. It is never an option, because all users of a machine
@@ -71,6 +80,10 @@ pub(super) struct SubmitArgs {
 pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
     let mut request = args.input.request()?;
     if let Some(client) = args.server.client()? {
+        // The service gets the request as it was read, so it cannot tell them.
+        for warning in request.warnings() {
+            print::note(&terminal::line(&warning));
+        }
         request.task_id = args.task_id.or(request.task_id);
         let task = AnyTask::Remote(client.submit(&request).await?);
         let screen = Screen::new(task.id().clone(), "", args.json);
@@ -80,11 +93,14 @@ pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
         }
         return watch(&task, screen, OnSignal::Cancel).await;
     }
-    let mut options = args.connection.options(KeyUse::Encrypt);
+    let mut options = args.connection.options(KeyUse::Encrypt)?;
     if let Some(key) = &args.sign_with {
         options = options.with_signing_key(key);
     }
     let client = TaskClient::connect(&options.with_identity("claude-tasks-submit")).await?;
+    if args.connection.store()?.is_none() {
+        print::note(INLINE);
+    }
     let mut options = SubmitOptions::new()
         .with_queue_time(args.queue_time)
         .require_worker(args.require_worker);

@@ -1,21 +1,28 @@
 //! `claude-tasks follow`, `result`, `status` and `cancel`: for a task that was submitted before.
 
+use std::time::Duration;
+
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use temporal_kms_codec_service::terminal;
+use tokio::time::timeout;
 
 use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
+    render,
     screen::{Screen, note_cut},
     server::{AnyTask, ServerArgs},
     watch::{OnSignal, watch},
 };
 use crate::{
-    client::{Cancellation, KeyUse},
+    client::{Cancellation, KeyUse, TaskProgress, TaskStatus},
     print,
     task::TaskId,
 };
+
+/// How long `status` waits for the key. The status itself needs none.
+const KEY_TIME: Duration = Duration::from_secs(5);
 
 pub(super) const FOLLOW_EXAMPLES: &str = "\
 Examples:
@@ -37,7 +44,10 @@ Examples:
   claude-tasks status --json --namespace prod nightly-1
 
 The status is one of: waiting for a worker, running, paused, completed,
-failed, cancelled, terminated, timed out. This needs no key.";
+failed, cancelled, terminated, timed out. This needs no key.
+
+The step of a running task is told on stderr, and by --json as `step`. With the
+key, or with --server, the turns and the cost so far are told, too.";
 
 pub(super) const CANCEL_EXAMPLES: &str = "\
 Examples:
@@ -95,18 +105,42 @@ pub(super) async fn result(args: TaskArgs) -> Result<CommandEnd, CommandError> {
     Ok(CommandEnd::of_task(end.kind()))
 }
 
-/// Prints whether a task waits, runs, or how it ended.
+/// Prints whether a task waits, runs, or how it ended. Of a running task it also tells the step, and with the key the turns and
+/// the cost so far.
 ///
 /// # Errors
 /// When the task does not exist, or Temporal does not answer.
 pub(super) async fn status(args: TaskArgs) -> Result<CommandEnd, CommandError> {
-    let status = connect(&args, KeyUse::None).await?.status().await?;
+    let (status, mut progress) = connect(&args, KeyUse::None).await?.progress().await?;
+    if status == TaskStatus::Running && args.server.server.is_none() && progress.turns.is_none() {
+        progress = progress_with_key(&args).await.unwrap_or(progress);
+    }
     if args.json {
-        print::line(&json!({"taskId": args.task, "status": status}).to_string());
+        let mut line = json!({"taskId": args.task, "status": status});
+        if let (Some(line), Ok(Value::Object(progress))) =
+            (line.as_object_mut(), serde_json::to_value(&progress))
+        {
+            line.extend(progress);
+        }
+        print::line(&line.to_string());
     } else {
         print::line(status.as_str());
+        if status == TaskStatus::Running
+            && let Some(progress) = render::progress(&progress)
+        {
+            print::note(&progress);
+        }
     }
     Ok(CommandEnd::Done)
+}
+
+/// How far a task is, if the key is there and answers soon.
+async fn progress_with_key(args: &TaskArgs) -> Option<TaskProgress> {
+    let looked = async {
+        let task = connect(args, KeyUse::Decrypt).await.ok()?;
+        Some(task.progress().await.ok()?.1)
+    };
+    timeout(KEY_TIME, looked).await.ok().flatten()
 }
 
 /// Cancels a task, and does not wait for its end.

@@ -20,6 +20,7 @@ use super::{
     observed::{self, ObservedArgs},
     sandbox::SandboxArgs,
     steps::StepArgs,
+    store_choice::StoreChoice,
     units,
 };
 use crate::{
@@ -39,7 +40,7 @@ pub(super) const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERS
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  claude-tasks worker --keyring keys --workdir data
+  claude-tasks worker --keyring keys --workdir data --store data/store
   claude-tasks worker --workdir data --max-tasks 4 --max-timeout 2h \\
     --max-permission-mode acceptEdits --deny-tool WebFetch
   TEMPORAL_CODEC_KEY=aws-kms://alias/tasks AWS_REGION=eu-west-1 \\
@@ -52,7 +53,8 @@ it takes no new tasks, and running tasks may continue for --drain-time.
 Prometheus. Traces and metrics are sent by OTLP where
 OTEL_EXPORTER_OTLP_ENDPOINT names a collector, such as http://127.0.0.1:4318.
 
-Where bubblewrap works, tasks run in a sandbox without network. A worker that
+Where bubblewrap works, tasks run in a sandbox without network. With
+--task-network on, they reach public addresses, and no other. A worker that
 runs as root gives each task a Unix user of its own. The log says what does not
 work on this machine.";
 
@@ -73,7 +75,8 @@ pub(super) struct WorkerArgs {
         value_name = "PATH"
     )]
     pub claude: PathBuf,
-    /// The folder for workspaces (tasks/) and logs (sessions/). Only the worker's user can read it.
+    /// The folder for workspaces (tasks/) and logs (sessions/), and with `claude-tasks all` for the store (store/). Only the
+    /// worker's user can read it.
     #[arg(
         long,
         env = "CLAUDE_TASKS_WORKDIR",
@@ -238,6 +241,7 @@ pub(super) async fn run(
     let config = TelemetryConfig::from_variables(&variable).map_err(CommandError::Telemetry)?;
     let telemetry = Telemetry::start(TELEMETRY, &config, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
+    StoreChoice::warn_if_unset(args.connection.store()?.as_ref());
     let mut settings = settings(args)?;
     let started = observed::start(&observed_args, settings.connection, telemetry.metrics());
     let (observed, connection) = started.await?;
@@ -256,7 +260,7 @@ pub(super) async fn run(
 /// The worker's settings from its options.
 ///
 /// # Errors
-/// When Claude Code cannot be found.
+/// When Claude Code cannot be found, or a variable has no valid value.
 pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
     let mut claude = ClaudeConfig::find(&args.claude)?;
     claude.pass_env = args.pass_env;
@@ -275,13 +279,14 @@ pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError>
     };
     let days = args.log_retention_days;
     Ok(WorkerSettings {
-        connection: args.connection.options(KeyUse::Encrypt),
+        connection: args.connection.options(KeyUse::Encrypt)?,
         git: args.steps.git(),
         webhooks: args.steps.webhooks()?,
         claude,
         api_url: args.anthropic_base_url,
         api_limits: args.sandbox.api_limits(),
         sandbox: args.sandbox.settings(),
+        egress: args.sandbox.egress(),
         workdir: args.workdir,
         max_tasks: args.max_tasks,
         request_keys: args.request_keys,

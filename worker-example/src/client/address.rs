@@ -9,7 +9,7 @@ use url::Url;
 /// Temporal's address: `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// With the scheme `http` if the text has none.
+    /// With the scheme `http` if the text has no scheme.
     url: Url,
     has_scheme: bool,
 }
@@ -73,6 +73,11 @@ impl FromStr for Address {
 }
 
 impl Address {
+    /// The server as a URL, with or without TLS.
+    pub(super) fn as_url(&self) -> &Url {
+        &self.url
+    }
+
     /// The URL to connect to. If the address has no scheme, TLS is used if a credential needs it.
     ///
     /// # Errors

@@ -85,7 +85,7 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Connected, Conne
     let shown = shown(&address).to_owned();
     let client = Client::new(connection, client).map_err(|e| ConnectError::Unreachable {
         address,
-        problem: error_chain(&e),
+        problem: format!("{}. Check --address and --namespace", error_chain(&e)),
     })?;
     Ok(Connected {
         client,

@@ -27,7 +27,7 @@ pub enum ClientError {
     NotFound(TaskId),
     /// The stored result belongs to another task.
     #[error(
-        "the stored result of task `{0}` belongs to another task. Somebody who can write to Temporal replaced it. Do not \
+        "the stored result of task `{0}` belongs to another task. A user who can write to Temporal replaced it. Do not \
          use it, and submit the task again with another id"
     )]
     ForeignResult(TaskId),
@@ -44,6 +44,11 @@ pub enum ClientError {
         /// Why.
         problem: String,
     },
+    /// Temporal does not take the request, because it is too large.
+    #[error(
+        "the request of task `{0}` is larger than Temporal accepts; shorten it, or use a store (--store)"
+    )]
+    TooLarge(TaskId),
     /// The secrets of the request cannot be stored.
     #[error("cannot submit task `{task}`: {problem}")]
     Secrets {
@@ -87,7 +92,7 @@ pub enum ClientError {
     Refused {
         /// The status of its answer.
         status: u16,
-        /// Its reason.
+        /// Its reason, and what to do.
         problem: String,
         /// When the service wants to be called again.
         retry_after: Option<Duration>,
@@ -150,11 +155,12 @@ mod tests {
             E::ForeignResult(_) => &["`t-1`", "submit the task again with another id"],
             E::NoWorker(_) => &["claude", "worker"],
             E::Submit { .. } => &["`t-1`", "submit the task again with --task-id t-1"],
+            E::TooLarge(_) => &["`t-1`", "shorten it", "--store"],
             E::Secrets { .. } => &["`t-1`", "Check --store"],
             E::Signing { .. } => &["`t-1`", "Check --sign-with"],
             E::Unreachable { .. } => &["`t-1`", "try `claude-tasks follow t-1`"],
             E::Server { .. } => &["the task service", "Check --server"],
-            E::Refused { .. } => &["the task service", "timeout"],
+            E::Refused { .. } => &["the task service", "(403)", "choose another taskId"],
             E::List { .. } => &["the tasks", "try again"],
             E::Unreadable { .. } => &["`t-1`", "Use the key with which it was submitted"],
         }
@@ -178,6 +184,7 @@ mod tests {
                 task: task(),
                 problem: problem(),
             },
+            ClientError::TooLarge(task()),
             ClientError::Secrets {
                 task: task(),
                 problem: "Check --store".to_owned(),
@@ -194,7 +201,7 @@ mod tests {
             ClientError::Server { problem: problem() },
             ClientError::Refused {
                 status: 403,
-                problem: problem(),
+                problem: "choose another taskId".to_owned(),
                 retry_after: None,
             },
             ClientError::Unreadable {

@@ -137,12 +137,13 @@ impl Heartbeats {
     }
 }
 
-fn progress(activity: &PendingActivityInfo) -> Option<Progress> {
+/// What the newest heartbeat of an activity tells. `None` if it cannot be read, for example without the key.
+pub(super) fn progress(activity: &PendingActivityInfo) -> Option<Progress> {
     let payload = activity.heartbeat_details.as_ref()?.payloads.first()?;
     serde_json::from_slice(&payload.data).ok()
 }
 
-fn rpc_options() -> RpcOptions {
+pub(super) fn rpc_options() -> RpcOptions {
     RpcOptions::builder().timeout(RPC_TIMEOUT).build()
 }
 

@@ -35,9 +35,31 @@ impl TaskClient {
         most: usize,
         accept: impl Fn(&Look) -> bool,
     ) -> Result<Vec<(TaskId, Look)>, ClientError> {
+        self.list_of(self.query(), most, accept).await
+    }
+
+    /// As [`list`](Self::list), of the tasks that have not ended.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub(crate) async fn list_open(
+        &self,
+        most: usize,
+        accept: impl Fn(&Look) -> bool,
+    ) -> Result<Vec<(TaskId, Look)>, ClientError> {
+        self.list_of(self.query_of_status("Running"), most, accept)
+            .await
+    }
+
+    async fn list_of(
+        &self,
+        query: String,
+        most: usize,
+        accept: impl Fn(&Look) -> bool,
+    ) -> Result<Vec<(TaskId, Look)>, ClientError> {
         let options = WorkflowListOptions::builder().limit(MAX_LOOKED_AT).build();
         let mut found = Vec::new();
-        let mut listed = self.temporal().list_workflows(self.query(), options);
+        let mut listed = self.temporal().list_workflows(query, options);
         while let Some(execution) = listed.next().await {
             let execution = execution.map_err(|error| self.cannot_list(&error))?;
             let look = Look::at_listed(&execution);
@@ -76,10 +98,9 @@ impl TaskClient {
                 Status::TimedOut => "TimedOut",
                 _ => "Failed",
             };
-            let query = format!("{} AND ExecutionStatus = '{name}'", self.query());
             let counted = self
                 .temporal()
-                .count_workflows(query, WorkflowCountOptions::default())
+                .count_workflows(self.query_of_status(name), WorkflowCountOptions::default())
                 .await
                 .map_err(|error| self.cannot_list(&error))?
                 .count();
@@ -91,6 +112,11 @@ impl TaskClient {
             }
         }
         Ok(counts)
+    }
+
+    /// The tasks of this task queue with this status, for Temporal.
+    fn query_of_status(&self, name: &str) -> String {
+        format!("{} AND ExecutionStatus = '{name}'", self.query())
     }
 
     /// The tasks of this task queue, for Temporal.

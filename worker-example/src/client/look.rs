@@ -7,6 +7,7 @@ use temporalio_common::{Memo, WorkflowDefinition as _};
 
 use super::{
     owner::{MEMO, Owner},
+    progress::TaskProgress,
     status::TaskStatus,
 };
 use crate::task::TaskWorkflow;
@@ -21,16 +22,23 @@ pub(crate) struct Look {
     pub(crate) owner: Option<Owner>,
     pub(crate) created: Option<SystemTime>,
     pub(crate) closed: Option<SystemTime>,
+    /// How far it is. A list does not tell it.
+    pub(crate) progress: TaskProgress,
+    /// Whether Temporal was asked to cancel it. A list does not tell it.
+    pub(crate) is_cancel_requested: bool,
 }
 
 impl Look {
     pub(super) fn at(description: &WorkflowExecutionDescription) -> Self {
+        let more = description.raw().workflow_extended_info.as_ref();
         Self {
             is_task: description.workflow_type() == TaskWorkflow.name(),
             status: TaskStatus::of(description),
             owner: owner(&description.memo(), description.id()),
             created: description.start_time(),
             closed: description.close_time(),
+            progress: TaskProgress::of(description.raw(), description.id()),
+            is_cancel_requested: more.is_some_and(|more| more.cancel_requested),
         }
     }
 
@@ -46,6 +54,8 @@ impl Look {
             owner: owner(&execution.memo(), execution.id()),
             created: execution.start_time(),
             closed: execution.close_time(),
+            progress: TaskProgress::default(),
+            is_cancel_requested: false,
         }
     }
 

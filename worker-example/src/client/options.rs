@@ -9,6 +9,7 @@ use std::{
 
 use temporal_kms_codec::{CodecSettings, ConfigurationError, kms::CallObserver};
 use temporal_kms_codec_service::{arguments::variable, local_key::KeyChoice, telemetry::Metrics};
+use url::Url;
 
 use super::{address::Address, owner::Owner};
 use crate::{store::StoreLocation, task::TaskId};
@@ -160,6 +161,11 @@ impl ConnectOptions {
             .keyring(self.keyring.clone())
             .namespace(&self.namespace)
             .settings(&variable)
+    }
+
+    /// Temporal's server.
+    pub(crate) fn server(&self) -> &Url {
+        self.address.as_url()
     }
 
     pub(super) fn tls_files(&self) -> impl Iterator<Item = &Path> {

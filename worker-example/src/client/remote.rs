@@ -9,14 +9,15 @@ use std::{sync::Arc, time::Duration};
 
 use futures::Stream;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header, redirect};
+use serde::Deserialize as _;
 use serde_json::Value;
 use temporal_kms_codec::endpoint;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    chain::error_chain, error::ClientError, follow::TaskEvent, status::TaskStatus,
-    task::Cancellation, task_end::TaskEnd,
+    chain::error_chain, error::ClientError, follow::TaskEvent, progress::TaskProgress,
+    status::TaskStatus, task::Cancellation, task_end::TaskEnd,
 };
 use crate::task::{Secret, TaskId, TaskRequest};
 
@@ -221,6 +222,17 @@ impl RemoteTask {
     /// When the task does not exist, or the service does not answer.
     pub(crate) async fn status(&self) -> Result<TaskStatus, ClientError> {
         Ok(status_of(&self.state().await?))
+    }
+
+    /// The task's status, and how far it is.
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub(crate) async fn progress(&self) -> Result<(TaskStatus, TaskProgress), ClientError> {
+        let state = self.state().await?;
+        // Services of earlier versions do not tell it, and later ones may know other steps.
+        let progress = TaskProgress::deserialize(&state).unwrap_or_default();
+        Ok((status_of(&state), progress))
     }
 
     /// How the task ended. `None` while it runs.

@@ -4,21 +4,22 @@ use std::fmt;
 
 use futures::Stream;
 use temporalio_client::{
-    WorkflowCancelOptions, WorkflowDescribeOptions, WorkflowGetResultOptions,
+    WorkflowCancelOptions, WorkflowDescribeOptions, WorkflowGetResultOptions, WorkflowQueryOptions,
     WorkflowSignalOptions, errors::WorkflowInteractionError,
 };
 
 use super::{
     error::ClientError,
     follow::{TaskEvent, follow},
-    heartbeats::WorkflowOfTask,
+    heartbeats::{WorkflowOfTask, rpc_options},
     look::Look,
     status::TaskStatus,
     target::Target,
     task_end::TaskEnd,
     undelivered::{Undelivered, is_transient},
+    webhook_state::{self, WebhookState},
 };
-use crate::task::{Follower, FollowerJoined, FollowerLeft, TaskId};
+use crate::task::{Follower, FollowerJoined, FollowerLeft, State, TaskId};
 
 /// One task. [`TaskClient::submit`](super::TaskClient::submit) and [`TaskClient::task`](super::TaskClient::task) return it.
 #[derive(Clone)]
@@ -110,6 +111,17 @@ impl Task {
         self.target.task_end(&self.id, result)
     }
 
+    /// How far the webhook is that this workflow delivers. `None` if Temporal does not have it any more.
+    ///
+    /// # Errors
+    /// When Temporal or the key service does not answer.
+    pub(crate) async fn webhook(
+        &self,
+        workflow: &str,
+    ) -> Result<Option<WebhookState>, ClientError> {
+        webhook_state::look(&self.target, &self.id, workflow).await
+    }
+
     /// Asks for the task's end, and does not wait for it. This needs no key, so it works while the key service is
     /// unreachable.
     ///
@@ -148,6 +160,23 @@ impl Task {
     pub(crate) async fn leave(&self, follower: Follower) -> Result<(), Undelivered> {
         let options = signal_options(&follower, "left");
         self.signalled(self.workflow.signal(FollowerLeft, follower, options).await)
+    }
+
+    /// Whether the task has cancelled itself, because its last connection has left. The answer counts all signals that Temporal
+    /// has accepted before.
+    ///
+    /// # Errors
+    /// When no worker answers in time, or Temporal or the key service does not answer.
+    pub(crate) async fn is_cancelled_by_itself(&self) -> Result<bool, ClientError> {
+        let options = WorkflowQueryOptions::builder()
+            .rpc_options(rpc_options())
+            .build();
+        let state = self.workflow.query(State, (), options).await;
+        let state = state.map_err(|error| ClientError::of_call(&self.id, &error))?;
+        if state.task_id != self.id.as_str() {
+            return Err(ClientError::ForeignResult(self.id.clone()));
+        }
+        Ok(state.is_cancelled)
     }
 
     fn signalled(&self, answer: Result<(), WorkflowInteractionError>) -> Result<(), Undelivered> {

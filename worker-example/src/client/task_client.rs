@@ -4,7 +4,8 @@ use std::{error::Error, fmt, time::Duration};
 
 use temporalio_client::{
     Client, NamespacedClient as _, WorkflowIdReusePolicy, WorkflowStartOptions,
-    errors::WorkflowStartError, tonic::Code,
+    errors::WorkflowStartError,
+    tonic::{Code, Status},
 };
 
 use temporalio_common::MemoValues;
@@ -119,6 +120,9 @@ impl TaskClient {
         }
         match error {
             WorkflowStartError::AlreadyStarted { .. } => Err(ClientError::Exists(id)),
+            WorkflowStartError::Rpc(status) if is_too_large(&status) => {
+                Err(ClientError::TooLarge(id))
+            }
             error => Err(self.cannot_submit(&id, &error)),
         }
     }
@@ -294,6 +298,11 @@ fn is_refusal(error: &WorkflowStartError) -> bool {
         ),
         _ => false,
     }
+}
+
+/// Whether Temporal refuses a payload because of its size.
+fn is_too_large(status: &Status) -> bool {
+    status.code() == Code::InvalidArgument && status.message().contains("size exceeds limit")
 }
 
 /// The codec encrypts the values of a memo.

@@ -88,8 +88,8 @@ impl TaskEnd {
         };
         let mut result = details.filter(|result| is_of(task, result));
         let problem = result.as_mut().and_then(|result| result.problem.take());
-        let foreign = "the task failed, and its stored failure belongs to another task. Somebody who can write to Temporal \
-            replaced it";
+        let foreign = "the task failed, and its stored failure belongs to another task. A user who can write to Temporal \
+            replaced it. Submit the task again with another id";
         Self {
             kind: EndKind::Failed,
             result,

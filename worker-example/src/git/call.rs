@@ -224,9 +224,11 @@ impl<'a> Call<'a> {
             },
             output: OUTPUT,
         };
-        if self.is_remote {
-            spec.network = Network::OfWorker;
-        }
+        spec.network = if self.is_remote {
+            Network::OfWorker
+        } else {
+            Network::Nothing
+        };
         let run = place
             .programs
             .run(spec, &self.input, limits, place.cancelled);

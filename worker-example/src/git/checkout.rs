@@ -10,7 +10,7 @@ use super::{
     remote::Remote,
 };
 use crate::{
-    sandbox::{ProgramError, RunLimits},
+    sandbox::{Network, ProgramError, RunLimits},
     task::{GitTransport, GitUrl, StepError, TaskRequest},
 };
 
@@ -114,6 +114,7 @@ async fn keep(place: &GitPlace<'_>) -> Result<(), StepError> {
     ];
     let mut spec = place.programs.spec("cp".into(), arguments);
     spec.extra_writable.push(repository);
+    spec.network = Network::Nothing;
     let limits = RunLimits {
         timeout: COPY_TIMEOUT,
         output: 4096,

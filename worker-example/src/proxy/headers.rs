@@ -23,17 +23,17 @@ const PASSING: [&str; 8] = [
 ];
 const PASSING_PREFIXES: [&str; 2] = ["x-stainless-", "x-claude-code-"];
 
-/// Headers of a connection (RFC 9110, section 7.6.1), and cookies, which belong to the worker.
-const STAYING: [HeaderName; 9] = [
+/// Headers of a connection (RFC 9110, section 7.6.1).
+const OF_CONNECTION: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
     header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
-    header::SET_COOKIE,
 ];
 
 /// The headers of the call to the API, with the real credential.
@@ -72,19 +72,25 @@ pub(super) fn to_api(from: &HeaderMap, credential: &ApiCredential) -> HeaderMap 
     headers
 }
 
-/// The headers of the answer to the task.
+/// The headers of the answer to the task. Cookies belong to the worker.
 pub(super) fn to_task(from: &HeaderMap) -> HeaderMap {
     let mut headers = from.clone();
-    let named: Vec<HeaderName> = from
+    remove_of_connection(&mut headers);
+    headers.remove(header::SET_COOKIE);
+    headers
+}
+
+/// Removes the headers that do not pass a proxy: those of a connection, and those that `Connection` names.
+pub(super) fn remove_of_connection(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
         .flat_map(|value| value.to_str().unwrap_or_default().split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in STAYING.iter().chain(&named) {
+    for name in OF_CONNECTION.iter().chain(&named) {
         headers.remove(name);
     }
-    headers
 }
 
 #[cfg(test)]

@@ -5,33 +5,27 @@ use std::{
     fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinHandle, JoinSet},
-    time::sleep,
 };
 use zeroize::Zeroizing;
 
 use super::{
     budget::ProxyLimits,
     forward::Forwarder,
+    listen::{accept, http},
     socket::SocketFolder,
     token::Token,
     upstream::{ApiCredential, Upstream},
 };
 use crate::task::Credential;
 
-const HEADER_TIME: Duration = Duration::from_secs(30);
-/// The bytes of a head, and how much of a body is read at once.
-const MAX_HEAD: usize = 32 << 10;
-const READ_BUFFER: usize = 128 << 10;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What Claude Code puts into the header `Host`. All its calls of the API go to the socket.
 const HOST: &str = "http://localhost";
 
@@ -123,18 +117,12 @@ async fn serve(listener: UnixListener, forwarder: Arc<Forwarder>, connections: u
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    // Without a place the connection is closed, and Claude Code tries again.
-                    if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                        running.spawn(connection(stream, Arc::clone(&forwarder), place));
-                    }
+            stream = accept(&listener) => {
+                // Without a place the connection is closed, and Claude Code tries again.
+                if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                    running.spawn(connection(stream, Arc::clone(&forwarder), place));
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "a task's proxy cannot accept a connection");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
+            }
             Some(_) = running.join_next() => {}
         }
     }
@@ -145,13 +133,7 @@ async fn connection(stream: UnixStream, forwarder: Arc<Forwarder>, place: OwnedS
         let forwarder = Arc::clone(&forwarder);
         async move { Ok::<_, Infallible>(forwarder.answer(call).await) }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .max_header_size(MAX_HEAD)
-        .max_buf_size(READ_BUFFER)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let served = http().serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection of a task ended early");
     }

@@ -70,8 +70,8 @@ const MEMORY_FOLDERS: [(&str, u64); 3] = [
 /// What a program sees.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    /// Whether it has the machine's network.
-    pub(super) has_network: bool,
+    /// Whether it has the machine's network, and not one of its own.
+    pub(super) has_host_network: bool,
     /// Whether the program becomes another user inside. Otherwise it stays the worker's user, in a user namespace.
     pub(super) changes_user: bool,
     /// This program's file.
@@ -96,7 +96,7 @@ impl View {
             "--die-with-parent",
             "--new-session",
         ]);
-        if !self.has_network {
+        if !self.has_host_network {
             list.flags(&["--unshare-net"]);
         }
         list.flags(&["--hostname", "task", "--cap-drop", "ALL"]);
@@ -198,7 +198,7 @@ mod tests {
         let closed = View::default();
         assert!(has(&closed, "--unshare-net") && has(&closed, "--disable-userns"));
         let open = View {
-            has_network: true,
+            has_host_network: true,
             changes_user: true,
             ..View::default()
         };

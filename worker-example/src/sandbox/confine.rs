@@ -17,7 +17,10 @@ use nix::{
     unistd::{Gid, Uid, getgid, getuid, setgroups, setresgid, setresuid},
 };
 
-use super::supervisor::{FAILED, NOT_FOUND, NOT_RUNNABLE};
+use super::{
+    egress,
+    supervisor::{FAILED, NOT_FOUND, NOT_RUNNABLE},
+};
 use crate::print;
 
 /// The most open files of a process. The worker looks at the open files of all processes of a task.
@@ -44,6 +47,9 @@ pub(crate) struct Confine {
     /// The working folder.
     #[arg(long)]
     pub(super) folder: Option<PathBuf>,
+    /// The socket of the egress proxy. The program reaches it by a port of its network.
+    #[arg(long)]
+    pub(super) egress: Option<PathBuf>,
     /// The program and its arguments.
     #[arg(last = true, required = true)]
     pub(super) command: Vec<OsString>,
@@ -67,6 +73,7 @@ impl Confine {
         add("file-size", number(self.file_size));
         add("user", number(self.user.map(u64::from)));
         add("folder", self.folder.clone().map(Into::into));
+        add("egress", self.egress.clone().map(Into::into));
         arguments.push("--".into());
         arguments.extend(self.command.iter().cloned());
         arguments
@@ -128,6 +135,10 @@ fn apply(settings: &Confine) -> io::Result<()> {
     if let Some(folder) = &settings.folder {
         std::env::set_current_dir(folder)?;
     }
+    if let Some(socket) = &settings.egress {
+        // The process that this starts has the rights and the limits of the program.
+        egress::start(socket)?;
+    }
     Ok(())
 }
 
@@ -151,6 +162,7 @@ mod tests {
             file_size: Some(3),
             user: Some(4),
             folder: Some("/-x".into()),
+            egress: Some("/run/a b/socket".into()),
             command: vec!["--user=0".into(), "--".into(), "-x".into()],
         };
         let written = [vec!["p".into()], settings.to_arguments()].concat();

@@ -77,10 +77,10 @@ impl Sandbox {
                 shared: Arc::new(shared),
             });
         }
-        if shared.settings.network == TaskNetwork::On {
+        if shared.settings.network == TaskNetwork::Host {
             tracing::warn!(
-                "tasks have the network: they reach services of this machine and its network, such as Temporal and the \
-                 cloud's metadata service"
+                "tasks have the network of this machine: they reach its services and those of its network, such as Temporal \
+                 and the cloud's metadata service. With --task-network on, they reach public addresses only"
             );
         }
         let is_root = nix::unistd::Uid::effective().is_root();
@@ -110,9 +110,14 @@ impl Sandbox {
             if mode == SandboxMode::Required {
                 return Err(SandboxError::Required(reason));
             }
+            let not_applied = match shared.settings.network {
+                TaskNetwork::Off => ", in spite of --task-network off",
+                TaskNetwork::On => ", in spite of --task-network on",
+                TaskNetwork::Host => "",
+            };
             shared.missing.push(format!(
-                "not isolated: the task could see the machine's files, processes and network, because bubblewrap does not \
-                 work on this machine ({reason})"
+                "not isolated: the task could see the machine's files, processes and network{not_applied}, because bubblewrap \
+                 does not work on this machine ({reason})"
             ));
             if shared.users.is_none() {
                 shared.missing.push(

@@ -48,10 +48,16 @@ impl Sandbox {
         &self.shared.missing
     }
 
-    /// Whether tasks have the machine's network: the operator gives it to them, or nothing takes it away.
+    /// Whether tasks reach other servers: the operator permits it, or nothing prevents it.
     #[must_use]
     pub(crate) fn has_network(&self) -> bool {
-        self.shared.bubblewrap.is_none() || self.shared.settings.network == TaskNetwork::On
+        self.shared.bubblewrap.is_none() || self.shared.settings.network != TaskNetwork::Off
+    }
+
+    /// Whether tasks reach other servers through the egress proxy only.
+    #[must_use]
+    pub(crate) fn needs_egress_proxy(&self) -> bool {
+        self.shared.bubblewrap.is_some() && self.shared.settings.network == TaskNetwork::On
     }
 
     /// Takes a user and a control group for a task, and makes its folders usable for them.

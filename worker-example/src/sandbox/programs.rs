@@ -16,6 +16,7 @@ use super::{
     bubblewrap::{HELPER, View, of_program},
     confine::Confine,
     disk::{self, DiskProblem},
+    egress,
     place::{Held, Sandbox},
     settings::{SandboxMode, TaskNetwork},
     spec::{Network, ProgramSpec},
@@ -114,6 +115,8 @@ pub(crate) struct Programs {
     sandbox: Sandbox,
     folders: TaskFolders,
     held: Arc<Held>,
+    /// The socket of the egress proxy.
+    egress: Option<PathBuf>,
 }
 
 impl Programs {
@@ -127,7 +130,15 @@ impl Programs {
             sandbox: sandbox.clone(),
             folders: workspace.folders(),
             held: Arc::new(sandbox.hold(workspace)?),
+            egress: None,
         })
+    }
+
+    /// Lets the programs reach other servers through the egress proxy at this socket. The sandbox must need one.
+    #[must_use]
+    pub(crate) fn with_egress(mut self, socket: PathBuf) -> Self {
+        self.egress = Some(socket);
+        self
     }
 
     /// The user of the task's programs, if it is not the worker's.
@@ -153,7 +164,7 @@ impl Programs {
         spec
     }
 
-    /// The environment that every program of a task gets: `HOME`, `TMPDIR`, `PATH` and the language.
+    /// The environment that every program of a task gets: `HOME`, `TMPDIR`, `PATH`, the language, and the egress proxy.
     pub(crate) fn environment(&self) -> Vec<(String, Zeroizing<String>)> {
         let mut environment = Vec::new();
         for name in PASSED_ON {
@@ -168,7 +179,20 @@ impl Programs {
             let value = folder.to_string_lossy().into_owned();
             environment.push((name.to_owned(), Zeroizing::new(value)));
         }
+        if self.egress.is_some() {
+            let variables = egress::VARIABLES.into_iter();
+            environment.extend(
+                variables.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned()))),
+            );
+        }
         environment
+    }
+
+    /// The socket of the egress proxy, if a program uses it.
+    fn egress_of(&self, spec: &ProgramSpec) -> Option<&PathBuf> {
+        self.egress
+            .as_ref()
+            .filter(|_| spec.network == Network::OfTask)
     }
 
     /// Starts a program in the sandbox. Its lock and its grace time are those of the task.
@@ -221,6 +245,7 @@ impl Programs {
             file_size: Some(limits.disk),
             user: self.user(),
             folder: Some(spec.folder.clone()),
+            egress: self.egress_of(&spec).cloned(),
             command: [
                 vec![spec.program.clone().into_os_string()],
                 std::mem::take(&mut spec.arguments),
@@ -261,9 +286,13 @@ impl Programs {
         let mut writable = self.folders.writable().to_vec();
         writable.extend(spec.extra_writable.iter().cloned());
         readable.extend(self.folders.prompts().filter(|path| path.exists()).cloned());
+        readable.extend(self.egress_of(spec).cloned());
         View {
-            has_network: spec.network == Network::OfWorker
-                || shared.settings.network == TaskNetwork::On,
+            has_host_network: match spec.network {
+                Network::OfWorker => true,
+                Network::OfTask => shared.settings.network == TaskNetwork::Host,
+                Network::Nothing => false,
+            },
             changes_user: self.user().is_some(),
             helper: shared.helper.clone(),
             writable,

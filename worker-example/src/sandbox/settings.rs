@@ -14,14 +14,16 @@ pub(crate) enum SandboxMode {
     Off,
 }
 
-/// Which network a task has.
+/// Which network a task has, where bubblewrap works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum TaskNetwork {
     /// None, apart from the proxy to the API.
     #[default]
     Off,
-    /// The network of this machine, with all its services.
+    /// Public addresses, through a proxy of the worker. No service of this machine or its network.
     On,
+    /// The network of this machine, with all its services, such as Temporal and the cloud's metadata service.
+    Host,
 }
 
 /// The limits of one task.

@@ -17,6 +17,8 @@ pub enum Network {
     /// What the operator allows to tasks.
     #[default]
     OfTask,
+    /// Nothing, also where the operator allows more.
+    Nothing,
     /// All that the worker reaches. Only for programs that the service itself starts with checked arguments, such as git.
     OfWorker,
 }

@@ -116,6 +116,28 @@ mod tests {
     use super::*;
     use crate::{signed::RequestSigner, task::TaskRequest};
 
+    #[test]
+    fn every_error_names_its_file_and_what_to_do() {
+        // A new variant does not compile until it is here.
+        let names = |error: &RequestKeyError| match error {
+            RequestKeyError::File { .. } => ["team.pem", "Check --request-key"],
+            RequestKeyError::Form { .. } => ["team.pem", "codec-server keys public-key"],
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("team.pem");
+        let missing = RequestKeys::read(std::slice::from_ref(&file)).unwrap_err();
+        fs::write(&file, "no key").unwrap();
+        let no_key = RequestKeys::read(&[file]).unwrap_err();
+        assert!(matches!(missing, RequestKeyError::File { .. }));
+        assert!(matches!(no_key, RequestKeyError::Form { .. }));
+        for error in [missing, no_key] {
+            let text = error.to_string();
+            for name in names(&error) {
+                assert!(text.contains(name), "`{text}` does not name {name}");
+            }
+        }
+    }
+
     fn input(prompt: &str) -> TaskInput {
         let request = json!({"prompt": prompt, "anthropicApiKey": "k", "metadata": {"x": 0.1}});
         let request = TaskRequest::from_value(request).unwrap();

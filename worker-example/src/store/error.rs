@@ -26,7 +26,9 @@ pub(crate) enum StoreError {
         object: String,
     },
     /// The object does not exist.
-    #[error("{object} does not exist in the store. It was deleted, or this is another store")]
+    #[error(
+        "{object} does not exist in the store. It was deleted, or this is another store: all programs need the same --store"
+    )]
     Missing {
         /// The object.
         object: String,

@@ -28,16 +28,24 @@ pub enum LocationError {
         "the store must be a folder, or a URL such as gs://BUCKET/PREFIX, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX"
     )]
     Form,
-    /// An endpoint of the store would receive objects without TLS.
-    #[error("{variable} {problem}")]
+    /// It is not the name of a bucket.
+    #[error(
+        "a bucket's name has lower-case letters, digits, dashes, underscores and full stops, such as my-project-claude-tasks"
+    )]
+    Bucket,
+    /// An endpoint of the store would receive objects or credentials without TLS.
+    #[error("{variable}: {problem}")]
     Endpoint {
         /// The variable.
         variable: String,
-        /// Why.
+        /// Why, and what to do.
         problem: String,
     },
     /// The store cannot be used.
-    #[error("cannot use the store {store}: {problem}")]
+    #[error(
+        "cannot use the store {store}: {problem}. Let this program write to the folder, or check the variables of the \
+         bucket (AWS_…, GOOGLE_…, AZURE_…)"
+    )]
     Unusable {
         /// The store.
         store: String,
@@ -58,28 +66,47 @@ const SCHEMES: [&str; 7] = ["gs", "s3", "s3a", "az", "azure", "abfs", "abfss"];
 /// | `GOOGLE_SERVICE_ACCOUNT`, `GOOGLE_SERVICE_ACCOUNT_KEY` | the credentials of `gs://` stores: a file with the key of a service account, or its JSON | `GOOGLE_APPLICATION_CREDENTIALS`, or those of the machine |
 /// | `GOOGLE_BASE_URL` | the server of `gs://` stores | that of Google Cloud |
 /// | `AZURE_STORAGE_ACCOUNT_NAME` | the storage account of `az://` stores | |
-/// | `AZURE_STORAGE_ACCOUNT_KEY`, `AZURE_STORAGE_SAS_KEY` | its access key, or a shared access signature | |
+/// | `AZURE_STORAGE_ACCOUNT_KEY`, `AZURE_STORAGE_SAS_TOKEN`, `AZURE_STORAGE_TOKEN` | its access key, a shared access signature, or a bearer token | the managed identity of the machine |
 /// | `AZURE_STORAGE_CLIENT_ID`, `AZURE_STORAGE_CLIENT_SECRET`, `AZURE_STORAGE_TENANT_ID` | a service principal; also `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET` and `AZURE_TENANT_ID` | |
+/// | `AZURE_USE_AZURE_CLI` | `true`: the credentials of `az login` | `false` |
 /// | `AZURE_FEDERATED_TOKEN_FILE` | the token of a workload identity, with `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` | |
 /// | `AZURE_ENDPOINT`, `AZURE_STORAGE_ENDPOINT` | the server of `az://` stores | that of Azure |
+/// | `AZURE_AUTHORITY_HOST`, `AZURE_STORAGE_AUTHORITY_HOST` | the server that gives tokens for `az://` stores | that of Azure |
 pub(crate) const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
-/// The variables that lead the client to another server.
-const ENDPOINTS: [&str; 6] = [
+/// The variables that lead the client to another server, which gets objects or credentials.
+const ENDPOINTS: [&str; 9] = [
     "AWS_ENDPOINT",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_STS",
     "GOOGLE_BASE_URL",
+    "AZURE_AUTHORITY_HOST",
     "AZURE_ENDPOINT",
+    "AZURE_STORAGE_AUTHORITY_HOST",
     "AZURE_STORAGE_ENDPOINT",
 ];
 
 impl StoreLocation {
-    /// The bucket of Google Cloud Storage with this name, as `GCS_LOGS_BUCKET` names it.
+    /// The bucket of Google Cloud Storage with this name, as `GCS_LOGS_BUCKET` names it. A prefix may follow the name.
     ///
     /// # Errors
     /// When it is not a name.
     pub fn google_bucket(name: &str) -> Result<Self, LocationError> {
-        format!("gs://{}", name.trim_start_matches("gs://")).parse()
+        let place = name.strip_prefix("gs://").unwrap_or(name);
+        let bucket = place.split_once('/').map_or(place, |(bucket, _)| bucket);
+        let is_allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+        if bucket.is_empty() || !bucket.chars().all(is_allowed) {
+            return Err(LocationError::Bucket);
+        }
+        format!("gs://{place}")
+            .parse()
+            .map_err(|_| LocationError::Bucket)
+    }
+
+    /// A folder.
+    pub(crate) fn folder(path: impl Into<PathBuf>) -> Self {
+        Self(Place::Folder(path.into()))
     }
 
     /// Opens the store. Credentials and endpoints come from variables such as `AWS_REGION`. Nothing is sent.
@@ -119,7 +146,7 @@ impl StoreLocation {
     }
 }
 
-/// Objects leave this machine over TLS only.
+/// Objects and credentials leave this machine over TLS only.
 fn check_endpoints(variables: &[(String, String)]) -> Result<(), LocationError> {
     for (name, value) in variables {
         if ENDPOINTS.contains(&name.as_str()) {
@@ -129,7 +156,7 @@ fn check_endpoints(variables: &[(String, String)]) -> Result<(), LocationError> 
             };
             let url: Url = value
                 .parse()
-                .map_err(|_| problem("must be a URL such as https://HOST"))?;
+                .map_err(|_| problem("it must be a URL such as https://HOST"))?;
             endpoint::check(&url.origin().ascii_serialization()).map_err(problem)?;
         }
     }
@@ -182,6 +209,40 @@ impl fmt::Debug for StoreLocation {
 mod tests {
     use super::*;
 
+    /// What the text of an error must name: the subject, and what to do. A new variant does not compile until it is here.
+    fn names(error: &LocationError) -> &'static [&'static str] {
+        use LocationError as E;
+        match error {
+            E::Form => &["the store", "must be a folder, or a URL"],
+            E::Bucket => &["a bucket's name", "such as my-project"],
+            E::Endpoint { .. } => &["AWS_ENDPOINT", "use https://"],
+            E::Unusable { .. } => &["s3://bucket", "no region", "check the variables"],
+        }
+    }
+
+    #[test]
+    fn every_error_names_its_subject_and_what_to_do() {
+        let endpoint = [(
+            "AWS_ENDPOINT".to_owned(),
+            "http://s3.example.org".to_owned(),
+        )];
+        let all = [
+            LocationError::Form,
+            LocationError::Bucket,
+            check_endpoints(&endpoint).unwrap_err(),
+            LocationError::Unusable {
+                store: "s3://bucket".to_owned(),
+                problem: "no region".to_owned(),
+            },
+        ];
+        for error in all {
+            let text = error.to_string();
+            for name in names(&error) {
+                assert!(text.contains(name), "`{text}` does not name {name}");
+            }
+        }
+    }
+
     #[test]
     fn takes_folders_and_buckets() {
         for (text, shown) in [
@@ -194,8 +255,27 @@ mod tests {
             let location: StoreLocation = text.parse().unwrap();
             assert_eq!(location.to_string(), shown);
         }
-        let bucket = StoreLocation::google_bucket("logs").unwrap();
-        assert_eq!(bucket.to_string(), "gs://logs");
+        for (name, shown) in [
+            ("logs", "gs://logs"),
+            ("gs://logs_1.example", "gs://logs_1.example"),
+            ("my-logs/tasks/", "gs://my-logs/tasks"),
+        ] {
+            let bucket = StoreLocation::google_bucket(name).unwrap();
+            assert_eq!(bucket.to_string(), shown);
+        }
+        for bad in [
+            "my logs",
+            "Logs",
+            "https://storage.googleapis.com/logs",
+            "s3://logs",
+            "logs?x",
+            "gs://",
+            " logs",
+            "/logs",
+        ] {
+            let refused = StoreLocation::google_bucket(bad);
+            assert_eq!(refused, Err(LocationError::Bucket), "{bad}");
+        }
         for bad in [
             "",
             " ",
@@ -231,17 +311,12 @@ mod tests {
         assert_eq!(open("https://s3.example.org"), Ok(()));
         for bad in ["http://s3.example.org", "no url"] {
             let refused = open(bad).unwrap_err().to_string();
-            assert!(refused.starts_with("AWS_ENDPOINT "), "{refused}");
+            assert!(refused.starts_with("AWS_ENDPOINT: "), "{refused}");
         }
-        let azure: StoreLocation = "az://logs".parse().unwrap();
-        for name in ["AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT"] {
-            let variables = [
-                (name, "http://store.example.org"),
-                ("AZURE_ALLOW_HTTP", "true"),
-            ];
-            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let refused = azure.open(variables.into_iter()).map(drop).unwrap_err();
-            assert!(refused.to_string().starts_with(name), "{refused}");
+        for name in ENDPOINTS {
+            let variable = (name.to_owned(), "http://store.example.org".to_owned());
+            let refused = check_endpoints(&[variable]).unwrap_err().to_string();
+            assert!(refused.starts_with(name), "{refused}");
         }
     }
 }

@@ -9,6 +9,9 @@ use super::{
     step::TaskState,
 };
 
+/// The name of the workflow that delivers the webhook of a task.
+pub(crate) const WEBHOOK_WORKFLOW: &str = "ClaudeTaskWebhook";
+
 /// The workflow `ClaudeTask`. Its id is the task's id.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskWorkflow;

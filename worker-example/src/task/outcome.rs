@@ -114,6 +114,9 @@ pub struct TaskResult {
     /// The files that the service stored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uploaded_files: Vec<UploadedFile>,
+    /// The workflow that delivers the webhook. `None` if no webhook is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_workflow: Option<String>,
     /// Why the task failed. The message of Temporal's failure is encrypted separately, so it could be copied from another
     /// task. This text cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,6 +141,7 @@ impl TaskResult {
             warnings: outcome.map_or_else(Vec::new, |o| o.warnings.clone()),
             git_commit: None,
             uploaded_files: Vec::new(),
+            webhook_workflow: None,
             problem: None,
         }
     }

@@ -14,6 +14,11 @@ pub(crate) const PREPARE: &str = "prepare_task";
 /// The activities that run Claude Code. The first heartbeat means that the session begins.
 pub(crate) const SESSIONS: [&str; 2] = ["run_session", "run_claude"];
 
+/// The activity that does what the request asks for after a successful session.
+const POST_EXECUTION: &str = "post_execution";
+/// The activities of a task that ends.
+const ENDING: [&str; 3] = ["clean_up", "close_task", "approve_webhook"];
+
 /// How long a task may take from its first attempt to begin until it is prepared.
 pub(crate) const PREPARE_TIME: Duration = Duration::from_hours(2);
 /// How long all steps around a session may take together: the preparation, 65 minutes for the actions and the margin of the
@@ -39,6 +44,17 @@ pub enum Step {
 }
 
 impl Step {
+    /// The step to which an activity belongs.
+    pub(crate) fn of_activity(name: &str) -> Option<Self> {
+        match name {
+            PREPARE => Some(Self::Prepare),
+            name if SESSIONS.contains(&name) => Some(Self::Run),
+            POST_EXECUTION => Some(Self::PostExecution),
+            name if ENDING.contains(&name) => Some(Self::CleanUp),
+            _ => None,
+        }
+    }
+
     /// The step in words.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -71,15 +87,20 @@ pub struct TaskState {
     pub turns: u64,
     /// The cost of a session that has ended, in US dollars.
     pub cost_usd: Option<f64>,
+    /// Whether the task has cancelled itself, because its last connection has left or an update has asked for it. A
+    /// cancellation in Temporal is not told here. Workers of earlier versions do not tell it.
+    #[serde(default)]
+    pub is_cancelled: bool,
 }
 
 impl TaskState {
-    pub(crate) fn new(task: &str, step: Step, last: &Progress) -> Self {
+    pub(crate) fn new(task: &str, step: Step, last: &Progress, is_cancelled: bool) -> Self {
         Self {
             task_id: task.to_owned(),
             step,
             turns: last.turns,
             cost_usd: last.cost_usd,
+            is_cancelled,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which addresses webhooks may go to, and repositories may be at.
+//! Which addresses webhooks may go to, repositories may be at, and tasks may reach.
 
 use std::{
     fmt,
@@ -93,6 +93,19 @@ impl FromStr for AllowedAddress {
     }
 }
 
+impl AllowedAddress {
+    /// Whether it is this host name.
+    pub(crate) fn is_host(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.');
+        matches!(self, Self::Host(name) if name.eq_ignore_ascii_case(host))
+    }
+
+    /// Whether it is a network or an address with this address in it.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        matches!(self, Self::Network(network) if network.contains(&address.to_canonical()))
+    }
+}
+
 impl fmt::Display for AllowedAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -102,7 +115,7 @@ impl fmt::Display for AllowedAddress {
     }
 }
 
-/// Which addresses webhooks may go to: public ones, and those that the operator permits.
+/// Which addresses connections may go to: public ones, and those that the operator permits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AddressPolicy {
     allowed: Vec<AllowedAddress>,
@@ -115,20 +128,18 @@ impl AddressPolicy {
     }
 
     /// Whether the host may have any address.
-    pub(super) fn permits_host(&self, host: &str) -> bool {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        self.allowed
-            .iter()
-            .any(|allowed| matches!(allowed, AllowedAddress::Host(name) if *name == host))
+    pub(crate) fn permits_host(&self, host: &str) -> bool {
+        self.allowed.iter().any(|allowed| allowed.is_host(host))
     }
 
-    /// Whether webhooks may go to this address.
+    /// Whether connections may go to this address.
     pub(crate) fn permits(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        is_public(address)
-            || self.allowed.iter().any(
-                |allowed| matches!(allowed, AllowedAddress::Network(net) if net.contains(&address)),
-            )
+        is_public(address.to_canonical()) || self.permits_explicitly(address)
+    }
+
+    /// Whether the operator permits this address, public or not.
+    pub(crate) fn permits_explicitly(&self, address: IpAddr) -> bool {
+        self.allowed.iter().any(|allowed| allowed.contains(address))
     }
 }
 

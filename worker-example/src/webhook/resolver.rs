@@ -1,4 +1,4 @@
-//! Name resolution for webhooks and repositories. The sender connects only to addresses that this resolver returned and the policy permits.
+//! Name resolution for webhooks, repositories and tasks. Connections go only to addresses that were found here and that the policy permits.
 //! A name that resolves differently a moment later therefore changes nothing.
 
 use std::{
@@ -17,7 +17,7 @@ use super::address::AddressPolicy;
 const MAX_ADDRESSES: usize = 16;
 
 /// Looks names up.
-pub(super) trait Lookup: Send + Sync {
+pub(crate) trait Lookup: Send + Sync {
     /// The addresses of a name.
     fn lookup(
         &self,
@@ -26,7 +26,7 @@ pub(super) trait Lookup: Send + Sync {
 }
 
 /// Looks names up as the system does.
-pub(super) struct SystemLookup;
+pub(crate) struct SystemLookup;
 
 impl Lookup for SystemLookup {
     fn lookup(
@@ -68,7 +68,11 @@ pub(crate) async fn permitted_addresses(
     Ok(Some(found))
 }
 
-async fn looked_up(
+/// The addresses of a host, if the operator permits the name, or the policy permits all of them.
+///
+/// # Errors
+/// When it has no address, or one that the policy does not permit.
+pub(crate) async fn looked_up(
     policy: &AddressPolicy,
     lookup: &dyn Lookup,
     host: &str,

@@ -75,7 +75,7 @@ impl CallbackSecrets {
         }
     }
 
-    /// The secrets of the environment. `None` if it has none. An empty variable counts as not set.
+    /// The secrets of the environment. `None` if it has no secrets. An empty variable counts as not set.
     ///
     /// # Errors
     /// When a variable is not text, or only the previous secret is set.

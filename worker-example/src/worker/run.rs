@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     client::{ClientError, ConnectError, MissingNamespace, TaskClient, error_chain, is_polled_by},
-    proxy::{self, Upstream, UpstreamError},
+    proxy::{self, ClosedPlace, EgressPolicy, Upstream, UpstreamError},
     sandbox::{self, Launcher, Sandbox, SandboxError},
     signed::{RequestKeyError, RequestKeys},
     store::{self, StoreError, Vault},
@@ -318,6 +318,7 @@ async fn runner(
             sandbox,
             upstream: Upstream::new(settings.api_url.clone())?,
             api_limits: settings.api_limits.clone(),
+            egress: Arc::new(egress(settings)),
         },
         workdir,
         limits: settings.limits,
@@ -332,6 +333,18 @@ async fn runner(
         webhooks: settings.webhooks.clone(),
         git: settings.git.clone(),
     })
+}
+
+/// Which servers tasks may reach: never Temporal, nor the API where it is not Anthropic's.
+fn egress(settings: &WorkerSettings) -> EgressPolicy {
+    let mut egress = settings.egress.clone();
+    let known = [
+        Some(settings.connection.server()),
+        settings.api_url.as_ref(),
+    ];
+    let known = known.into_iter().flatten().filter_map(ClosedPlace::of_url);
+    egress.closed.extend(known);
+    EgressPolicy::new(egress)
 }
 
 /// Creates the folder, and removes workspaces of a worker that was killed.

@@ -24,6 +24,7 @@ use crate::{
     client::error_chain,
     files::{self, CommandLimits, UploadLimits},
     git::{self, Checkout, GitPlace, GitSettings},
+    proxy::EgressProxy,
     sandbox::{Programs, Workspace},
     signed::RequestKeys,
     store::{StoreLog, Vault},
@@ -34,6 +35,9 @@ use crate::{
     webhook::{Approved, SECRET, Sender},
 };
 
+/// What the result of a task says that was submitted without the worker's store.
+const INLINE: &str = "the secrets of the request are in the task's history, because it was submitted without the store of this \
+    worker: people who may decrypt see its credential. Submit tasks with --store or --server";
 /// How long Temporal may take to store that a session begins.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -79,6 +83,7 @@ pub(super) struct PreparedTask {
     redactor: Arc<Redactor>,
     /// They end before the workspace is removed.
     programs: Programs,
+    egress: Option<EgressProxy>,
     workspace: Workspace,
     log: TaskLog,
     /// The folder in which Claude Code runs.
@@ -98,6 +103,7 @@ impl PreparedTask {
     /// Removes the workspace. The log stays.
     pub(super) async fn remove(self) {
         drop(self.programs);
+        drop(self.egress);
         remove(&self.task, self.workspace).await;
     }
 }
@@ -105,6 +111,7 @@ impl PreparedTask {
 /// A workspace that has its files.
 struct Filled {
     programs: Programs,
+    egress: Option<EgressProxy>,
     folder: PathBuf,
     checkout: Option<Checkout>,
     generated: Vec<String>,
@@ -144,20 +151,6 @@ fn task_of(id: &str, input: &TaskInput) -> Result<TaskId, String> {
     Ok(task)
 }
 
-fn request_of(
-    input: TaskInput,
-    rules: RequestRules,
-    can_call_back: bool,
-) -> Result<TaskRequest, String> {
-    let request = input.into_request(rules).map_err(|e| e.to_string())?;
-    if request.callback_url.is_some() && !can_call_back {
-        return Err(format!(
-            "callbackUrl needs a worker that can sign webhooks. Set {SECRET} on the workers"
-        ));
-    }
-    Ok(request)
-}
-
 impl TaskRunner {
     /// Checks a request, and prepares the workspace and the log of its task. What can fail comes before the session begins,
     /// so that Temporal tries again.
@@ -170,8 +163,12 @@ impl TaskRunner {
         input: TaskInput,
         stop: &CancellationToken,
     ) -> Result<PreparedTask, ApplicationFailure> {
+        let is_inline = !input.has_sealed();
         let (task, mut request) = self.open(id, input).await?;
         let mut warnings = request.warnings();
+        if is_inline && self.vault.is_some() {
+            warnings.push(INLINE.to_owned());
+        }
         warnings.extend(
             self.claude
                 .caps
@@ -188,7 +185,7 @@ impl TaskRunner {
             .await
             .map_err(|e| cannot_begin("cannot create the task's folders", &e))?;
         let made = self
-            .fill(&request, &workspace, &redactor, stop)
+            .fill(&task, &request, &workspace, &redactor, stop)
             .await
             .map_err(|failed| match failed {
                 StepError::Failed {
@@ -203,6 +200,7 @@ impl TaskRunner {
         match made {
             Ok(Filled {
                 programs,
+                egress,
                 folder,
                 checkout,
                 generated,
@@ -212,6 +210,7 @@ impl TaskRunner {
                 warnings,
                 redactor,
                 programs,
+                egress,
                 workspace,
                 log,
                 folder,
@@ -228,14 +227,15 @@ impl TaskRunner {
     /// Fills the workspace: the repository, the files of the request, and what its commands make.
     async fn fill(
         &self,
+        task: &TaskId,
         request: &TaskRequest,
         workspace: &Workspace,
         redactor: &Redactor,
         stop: &CancellationToken,
     ) -> Result<Filled, StepError> {
-        let programs = self
+        let (programs, egress) = self
             .confinement
-            .programs(workspace)
+            .programs(task, workspace, &self.workdir)
             .map_err(|e| StepError::transient(format!("cannot prepare the task's sandbox: {e}")))?;
         let place = GitPlace::new(&programs, workspace, &self.git, redactor, stop);
         let checkout = git::check_out(&place, request).await?;
@@ -247,6 +247,7 @@ impl TaskRunner {
         let folder = working_folder(&workspace.root(), request.cwd_relative.as_deref())?;
         Ok(Filled {
             programs,
+            egress,
             folder,
             checkout,
             generated,
@@ -261,8 +262,8 @@ impl TaskRunner {
     ) -> Result<(TaskId, TaskRequest), ApplicationFailure> {
         let (task, input) = self.genuine(id, input).await?;
         let rules = RequestRules::default().with_file_repositories(self.git.files_allowed);
-        let request = request_of(input, rules, self.webhooks.is_some()).map_err(|problem| {
-            failures::of_session(id, FailureKind::InvalidRequest, problem, None)
+        let request = input.into_request(rules).map_err(|problem| {
+            failures::of_session(id, FailureKind::InvalidRequest, problem.to_string(), None)
         })?;
         Ok((task, request))
     }
@@ -279,7 +280,7 @@ impl TaskRunner {
     ) -> Result<String, ApplicationFailure> {
         let (_, input) = self.genuine(id, input).await?;
         self.approval(id, input.callback_url()).ok_or_else(|| {
-            let problem = format!("this worker cannot sign webhooks. Set {SECRET}");
+            let problem = format!("the worker has no secret that signs webhooks. Set {SECRET}");
             failures::of_session(id, FailureKind::CannotRun, problem, None)
         })
     }
@@ -313,8 +314,9 @@ impl TaskRunner {
                 }
             };
             let vault = self.vault.as_ref().ok_or_else(|| {
-                let problem = "the secrets of the request are in an object store, and this worker has none. Start it \
-                    with --store";
+                let problem = "the secrets of the request are in a store, and this worker has no store. Start it with the \
+                    --store of the program that submitted the task";
+                tracing::warn!(task = %task, problem, "cannot begin a task");
                 cannot_open(false, problem.to_owned())
             })?;
             let secrets = vault
@@ -411,7 +413,7 @@ impl TaskRunner {
         report: &mut ActionsReport,
     ) {
         let Some(vault) = &self.vault else {
-            let problem = "uploadFiles needs a store. Start the workers with --store";
+            let problem = "nothing is uploaded, because uploadFiles needs a store. Start the workers with --store";
             report.warnings.push(problem.to_owned());
             return;
         };

@@ -1,5 +1,5 @@
-//! Whether the namespace has the search attributes of tasks. Without them, tasks have none: a workflow that sets an attribute
-//! which does not exist cannot go on.
+//! Whether the namespace has the search attributes of tasks. Without them, tasks have no attributes: a workflow that sets
+//! an attribute which does not exist cannot go on.
 
 use temporalio_client::{
     Client, NamespacedClient as _, grpc::OperatorService, tonic::IntoRequest as _,

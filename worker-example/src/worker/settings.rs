@@ -6,7 +6,10 @@ use url::Url;
 
 use super::claude::{ClaudeConfig, OutputLimits};
 use crate::{
-    client::ConnectOptions, git::GitSettings, proxy::ProxyLimits, sandbox::SandboxSettings,
+    client::ConnectOptions,
+    git::GitSettings,
+    proxy::{EgressSettings, ProxyLimits},
+    sandbox::SandboxSettings,
     webhook::Sender,
 };
 
@@ -27,6 +30,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) api_limits: ProxyLimits,
     /// What the operator says about the sandbox.
     pub(crate) sandbox: SandboxSettings,
+    /// Which servers tasks may reach, where their network is on.
+    pub(crate) egress: EgressSettings,
     /// The folder of workspaces and logs.
     pub(crate) workdir: PathBuf,
     /// How many tasks run at the same time.

@@ -7,6 +7,8 @@
 mod attributes;
 mod end;
 mod legacy;
+#[cfg(test)]
+mod recorded;
 mod steps;
 mod webhook;
 
@@ -42,6 +44,8 @@ pub struct ClaudeTask {
     last: Progress,
     step: Step,
     followers: Followers,
+    /// Whether the task has cancelled itself.
+    is_cancelled: bool,
 }
 
 #[workflow_methods]
@@ -84,6 +88,7 @@ impl ClaudeTask {
     pub fn cancel(&mut self, ctx: &mut SyncWorkflowContext<Self>, task: String) -> bool {
         let is_meant = task == ctx.workflow_id();
         if is_meant {
+            self.is_cancelled = true;
             ctx.cancellation_token().cancel();
         }
         is_meant
@@ -113,15 +118,16 @@ impl ClaudeTask {
         follower: Follower,
     ) {
         if follower.is_of(ctx.workflow_id()) && self.followers.leave(&follower) {
+            self.is_cancelled = true;
             ctx.cancellation_token().cancel();
         }
     }
 
-    /// How far the task is.
+    /// How far the task is, and whether it goes on. A query is answered after all signals before it.
     #[query]
     #[must_use]
     pub fn state(&self, ctx: &WorkflowContextView) -> TaskState {
-        TaskState::new(ctx.workflow_id(), self.step, &self.last)
+        TaskState::new(ctx.workflow_id(), self.step, &self.last, self.is_cancelled)
     }
 }
 

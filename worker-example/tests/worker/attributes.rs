@@ -14,6 +14,22 @@ const OF_TEMPORAL: [&str; 3] = [
     "TemporalUsedWorkerDeploymentVersions",
 ];
 
+/// Creates the attributes in the rig's namespace.
+pub(crate) fn create_attributes(rig: &Rig) {
+    for name in ["ClaudeTaskStatus", "ClaudeTaskRepositoryHost"] {
+        let mut create = rig.server.cli();
+        create.args([
+            "operator",
+            "search-attribute",
+            "create",
+            "--type",
+            "Keyword",
+        ]);
+        let created = create.args(["--name", name]).output().unwrap();
+        assert!(created.status.success(), "{created:?}");
+    }
+}
+
 /// The attributes of a task, without those of Temporal.
 async fn attributes(scripted: &Scripted, task: &str) -> BTreeMap<String, String> {
     let description = scripted.rig.raw().await.describe(task).await;
@@ -38,18 +54,7 @@ fn expected(status: &str) -> BTreeMap<String, String> {
 async fn tasks_are_found_by_their_status_and_the_host_of_their_repository() {
     let mut rig = Rig::with_server(TemporalOptions::default()).await;
     let repository = SshRepository::of(&mut rig);
-    for name in ["ClaudeTaskStatus", "ClaudeTaskRepositoryHost"] {
-        let mut create = rig.server.cli();
-        create.args([
-            "operator",
-            "search-attribute",
-            "create",
-            "--type",
-            "Keyword",
-        ]);
-        let created = create.args(["--name", name]).output().unwrap();
-        assert!(created.status.success(), "{created:?}");
-    }
+    create_attributes(&rig);
     let scripted = Scripted::of(rig);
     let worker = scripted.worker(&[]);
     let (task, credential) = (fresh("task"), fresh("sk-ant-attributes"));

@@ -1,5 +1,5 @@
 //! The caller's credential stays out of the task's reach. The real Claude Code runs in repositories whose files try to get
-//! it out, with the network on, so that only the proxy keeps it.
+//! it out, with the network of the machine, so that only the proxy keeps it.
 
 use crate::support::{Rig, end, fresh, sink::Sink, task_ended};
 use fake_anthropic::sha256_hex;
@@ -61,7 +61,7 @@ async fn attack(name: &str, field: &str) {
         "--sandbox",
         "required",
         "--task-network",
-        "on",
+        "host",
         "--task-readable",
         &readable,
     ];

@@ -80,6 +80,59 @@ async fn a_webhook_is_tried_until_it_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_tells_how_far_its_webhook_is() {
+    let scripted = scripted().await;
+    let _worker = scripted.worker(&[]);
+    let api = scripted.rig.api();
+    let task = |callback: &str| {
+        let task = fresh("task");
+        let request = json!({"taskId": task, "prompt": "go", "anthropicApiKey": "sk-ant-webhook",
+            "callbackUrl": callback});
+        assert_eq!(api.post("/run-async", &request).status, 202);
+        format!("/tasks/{task}")
+    };
+    let webhook = async |path: &str, wanted: &str| {
+        until("the webhook's state", async || {
+            let state = api.get(path).json["webhook"].clone();
+            (state["status"] == wanted).then_some(state)
+        })
+        .await
+    };
+    let receiver = WebhookReceiver::start(&[]).unwrap();
+    let delivered = webhook(&task(&receiver.url()), "delivered").await;
+    assert_eq!(delivered, json!({"status": "delivered"}));
+    // A private address, and a receiver that will not change its mind.
+    let refused = webhook(&task("http://10.0.0.1/hook"), "failed").await;
+    let error = refused["error"].as_str().unwrap();
+    assert!(error.contains("its address is not public"), "{error}");
+    let receiver = WebhookReceiver::start(&[410]).unwrap();
+    let refused = webhook(&task(&receiver.url()), "failed").await;
+    let error = refused["error"].as_str().unwrap();
+    assert!(error.contains("it answered 410"), "{error}");
+    let receiver = WebhookReceiver::start(&[500; 100]).unwrap();
+    let path = task(&receiver.url());
+    let pending = until("a failed attempt", async || {
+        let state = api.get(&path).json["webhook"].clone();
+        state["error"].is_string().then_some(state)
+    })
+    .await;
+    assert_eq!(pending["status"], "pending");
+    let error = pending["error"].as_str().unwrap();
+    assert!(error.contains("it answered 500"), "{error}");
+    assert!(!error.contains("url-secret"), "{error}");
+
+    let without = fresh("task");
+    let request = json!({"taskId": without, "prompt": "go", "anthropicApiKey": "sk-ant-webhook"});
+    assert_eq!(api.post("/tasks", &request).status, 202);
+    let state = until("the end", async || {
+        let state = api.get(&format!("/tasks/{without}")).json;
+        (state["status"] == "completed").then_some(state)
+    })
+    .await;
+    assert!(state.get("webhook").is_none() && state.get("webhookWorkflow").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failed_and_cancelled_tasks_are_told() {
     let scripted = scripted().await;
     let receiver = WebhookReceiver::start(&[]).unwrap();
@@ -137,14 +190,83 @@ async fn a_task_whose_worker_is_lost_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_without_a_secret_refuses_the_task() {
+async fn a_worker_without_a_secret_runs_the_task_and_says_that_no_webhook_is_sent() {
     let scripted = Scripted::new().await;
     let receiver = WebhookReceiver::start(&[]).unwrap();
     let _worker = scripted.worker(&[]);
-    let (code, output) = end(&mut submit(&scripted, &fresh("task"), "go", &receiver));
-    assert_eq!(code, 1, "{output}");
-    assert!(output.contains("Set CLOUDRUN_CALLBACK_SECRET"), "{output}");
-    assert_eq!(scripted.runs(), 0);
+    let api = scripted.rig.api();
+    let task = fresh("task");
+    let request = json!({"taskId": task, "prompt": "go", "anthropicApiKey": "sk-ant-webhook",
+        "callbackUrl": receiver.url()});
+    // The API does not know what its workers have.
+    assert_eq!(api.post("/run-async", &request).status, 202);
+    let path = format!("/tasks/{task}");
+    let ended = until("the end", async || {
+        let state = api.get(&path).json;
+        (state["status"] == "completed").then_some(state)
+    })
+    .await;
+    let warning = "no webhook is sent: the worker has no secret that signs webhooks. Set CLOUDRUN_CALLBACK_SECRET";
+    let warnings = ended["warnings"].as_array().unwrap();
+    assert!(warnings.contains(&json!(warning)), "{warnings:?}");
+    assert_eq!(ended["exitCode"], 0);
+
+    // A callback does not disturb a stream either, whether it can be used or not.
+    for callback in [json!(receiver.url()), json!("not a URL"), json!(7)] {
+        let request =
+            json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": callback});
+        let stream = api.post("/run", &request);
+        assert_eq!(stream.status, 200, "{}", stream.text);
+        assert!(
+            stream.text.contains(r#""result":"done""#) && !stream.text.contains("event: error"),
+            "{}",
+            stream.text
+        );
+        let is_ignored = stream
+            .text
+            .contains("unknown field `callbackUrl` has no effect");
+        assert_eq!(is_ignored, callback != json!(receiver.url()), "{callback}");
+    }
+    assert_eq!(scripted.runs(), 4);
+    assert_eq!(receiver.received().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_knows_that_no_webhook_can_be_sent_says_so_at_once() {
+    let mut scripted = Scripted::new().await;
+    let receiver = WebhookReceiver::start(&[]).unwrap();
+    let request =
+        json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": receiver.url()});
+    let all = |scripted: &Scripted, configuration: &str| {
+        let mut command = scripted.rig.command_for_api("all");
+        command
+            .arg("--claude")
+            .arg(scripted.claude())
+            .arg("--workdir")
+            .arg(scripted.rig.workdir())
+            .args(["--sandbox", "off"]);
+        scripted.rig.api_of(command, configuration)
+    };
+    // Of its own worker it knows it, and of others by the configuration.
+    let configured = "[api]\nwebhooks = false\n";
+    for api in [all(&scripted, ""), scripted.rig.api_with(configured)] {
+        let refused = api.post("/run-async", &request);
+        assert_eq!(refused.status, 503, "{}", refused.text);
+        let error = refused.json["error"].as_str().unwrap();
+        assert!(error.contains("CLOUDRUN_CALLBACK_SECRET"), "{error}");
+        let invalid = json!({"prompt": "go", "anthropicApiKey": "k"});
+        assert_eq!(api.post("/run-async", &invalid).status, 400);
+        let stream = api.post("/run", &json!({"prompt": "", "anthropicApiKey": "k"}));
+        assert_eq!(stream.status, 400, "{}", stream.text);
+    }
+    let other_workers = all(&scripted, "[api]\nwebhooks = true\n");
+    assert_eq!(other_workers.post("/run-async", &request).status, 202);
+    drop(other_workers);
+
+    scripted.rig.enable_webhooks();
+    let api = all(&scripted, "");
+    assert_eq!(api.post("/run-async", &request).status, 202);
+    until("the webhook", async || receiver.accepted().pop()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -194,7 +194,7 @@ async fn an_encrypted_input_that_is_not_a_request_fails_its_task_once() {
     let codec = keyring.options().data_converter.codec();
     let context = SerializationContextData::Workflow(WorkflowSerializationContext::new());
     let deep = "[".repeat(200) + &"]".repeat(200);
-    let large = "x".repeat(2_010_000);
+    let large = "x".repeat((2 << 20) + 10_000);
     for (what, data, expected) in [
         ("not JSON", "{".to_owned(), "does not belong to this task"),
         (
@@ -207,7 +207,7 @@ async fn an_encrypted_input_that_is_not_a_request_fails_its_task_once() {
             format!(
                 r#"{{"taskId":"ID","prompt":"x","anthropicApiKey":"k","systemPrompt":"{large}"}}"#
             ),
-            "larger than 2000000 bytes",
+            "larger than 2097152 bytes",
         ),
     ] {
         let task = fresh("task");

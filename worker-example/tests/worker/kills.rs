@@ -1,7 +1,7 @@
 //! Each part of the service is killed at each step of a task. The task ends in a told state, exactly one webhook is accepted,
 //! and nothing is left.
 //!
-//! Every run of the tests kills some of them. `KILLS=all` kills every row of the table.
+//! Every run of the tests kills some of them. `cargo xtask test --long` kills every row of the table.
 
 use crate::{
     store::files,

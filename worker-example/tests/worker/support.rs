@@ -1,6 +1,7 @@
 //! A worker with all that it needs: a real Temporal server, a fake Messages API, a key, and a folder.
 
 pub(crate) mod attacker;
+pub(crate) mod decoded;
 pub(crate) mod processes;
 pub(crate) mod provider;
 pub(crate) mod replay;
@@ -86,6 +87,12 @@ impl Rig {
     pub(crate) async fn with_server(options: TemporalOptions) -> Self {
         let server = own_temporal(options).await;
         Self::at(server, Options::default(), Keys::Keyring(Keyring::new())).await
+    }
+
+    /// The same rig at another Temporal server.
+    pub(crate) fn at_server(mut self, server: Arc<TemporalServer>) -> Self {
+        self.server = server;
+        self
     }
 
     async fn at(server: Arc<TemporalServer>, options: Options, keys: Keys) -> Self {
@@ -302,6 +309,13 @@ impl Rig {
         fs::write(&path, format!("#!/bin/sh\n{version}\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
+    }
+
+    /// `claude-tasks all`, with the options of a worker.
+    pub(crate) fn command_for_all(&self, claude: &Path, arguments: &[&str]) -> Command {
+        let mut command = self.command_for_api("all");
+        self.complete(&mut command, claude, arguments);
+        command
     }
 
     /// `claude-tasks NAME` with the key, without a log of information.

@@ -12,8 +12,13 @@ use integration_tests::Keyring;
 const KEY: (&str, &str) = ("ANTHROPIC_API_KEY", "sk-ant-usage");
 
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_claude-tasks"));
-    command.args(arguments).env_clear();
+    // A worker makes its folder where it starts.
+    command
+        .args(arguments)
+        .env_clear()
+        .current_dir(folder.path());
     let Output { status, stderr, .. } = command
         .envs(variables.iter().copied())
         .output()
@@ -225,6 +230,33 @@ fn a_wrong_keyring_is_an_error_and_stays_empty() {
         assert!(problem.contains(remedy), "{problem}");
         assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "it made a key");
     }
+}
+
+#[test]
+fn a_bucket_that_cannot_be_right_is_refused() {
+    let bucket = ("GCS_LOGS_BUCKET", "my bucket");
+    for arguments in [
+        &["submit", "--prompt", "x"][..],
+        &["worker"],
+        &["api"],
+        &["all"],
+        &["logs", "task"],
+        &["list"],
+    ] {
+        let (code, problem) = run(arguments, &[KEY, bucket]);
+        assert_eq!(code, Some(78), "{arguments:?}: {problem}");
+        let expected = "error: GCS_LOGS_BUCKET is wrong: a bucket's name has lower-case letters";
+        assert!(problem.contains(expected), "{arguments:?}: {problem}");
+    }
+    // The variable does not count beside --store.
+    let (_, problem) = run(
+        &["submit", "--prompt", "x", "--store", "none"],
+        &[KEY, bucket],
+    );
+    assert!(!problem.contains("GCS_LOGS_BUCKET"), "{problem}");
+    let (code, problem) = run(&["worker"], &[("CLAUDE_TASKS_STORE", "https://logs")]);
+    assert_eq!(code, Some(64), "{problem}");
+    assert!(problem.contains("CLAUDE_TASKS_STORE"), "{problem}");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use ureq::Agent;
 
 use super::{
     Arguments,
-    figures::{median, peak_memory},
-    load::{self, Round, SERVER_CORE},
+    figures::{forget_peak_memory, median, peak_memory},
+    load::{self, Round, SERVER_CORE, Target},
 };
 use crate::{step, tools, workspace::Workspace};
 
@@ -29,16 +29,53 @@ pub(super) struct Row {
     per_second: f64,
     p50_ms: f64,
     p99_ms: f64,
-    /// Since the server's start, over all cases so far.
+    /// In this case.
     peak_mib: f64,
     /// The processor time of this server as a multiple of the first server's, in the median of the rounds.
     ratio: f64,
+    /// The processor time beyond that of the first server, in the median of the rounds.
+    added_us: f64,
+    /// The ratio that is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goal: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_met: Option<bool>,
+}
+
+impl Row {
+    /// Says whether the first server is as much better as is wanted.
+    pub(super) fn set_goal(&mut self, goal: f64) {
+        self.goal = Some(goal);
+        self.is_met = Some(self.ratio >= goal);
+    }
+
+    pub(super) fn server(&self) -> &'static str {
+        self.server
+    }
+
+    pub(super) fn case(&self) -> &'static str {
+        self.case
+    }
 }
 
 /// A server that runs.
 pub(super) struct Running {
     name: &'static str,
     service: Service,
+    /// What callers must show.
+    token: Option<String>,
+}
+
+impl Running {
+    /// Sends this token with each request.
+    pub(super) fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    fn id(&self) -> u32 {
+        self.service.process().id()
+    }
 }
 
 /// Starts a server on its core.
@@ -55,7 +92,11 @@ pub(super) fn start(name: &'static str, command: &Command) -> anyhow::Result<Run
         };
     }
     let service = Service::start(name, pinned)?;
-    Ok(Running { name, service })
+    Ok(Running {
+        name,
+        service,
+        token: None,
+    })
 }
 
 /// Measures the servers in each case, in rounds that are interleaved.
@@ -73,6 +114,9 @@ pub(super) fn compare(
             step::note(&format!("{operation} {case}"));
             let plain = body(count, size);
             let mut rounds: Vec<Vec<Round>> = servers.iter().map(|_| Vec::new()).collect();
+            for server in servers {
+                forget_peak_memory(server.id())?;
+            }
             for _ in 0..arguments.rounds {
                 for (server, rounds) in servers.iter().zip(&mut rounds) {
                     let sealed = check(server, &plain)?;
@@ -82,7 +126,11 @@ pub(super) fn compare(
                         &plain
                     };
                     let url = format!("{}/{operation}", server.service.url());
-                    let target = (url.as_str(), server.service.process().id());
+                    let target = Target {
+                        url: &url,
+                        process: server.id(),
+                        token: server.token.as_deref(),
+                    };
                     let seconds = arguments.seconds;
                     rounds.push(load::send(&wrk, folder.path(), target, body, seconds)?);
                 }
@@ -109,38 +157,49 @@ fn summarise(
             per_second: median(rounds.iter().map(|round| round.per_second)),
             p50_ms: median(rounds.iter().map(|round| round.p50_ms)),
             p99_ms: median(rounds.iter().map(|round| round.p99_ms)),
-            peak_mib: peak_memory(server.service.process().id())?,
-            ratio: ratio(rounds, first),
+            peak_mib: peak_memory(server.id())?,
+            ratio: compared(rounds, first, |one, other| one / other),
+            added_us: compared(rounds, first, |one, other| one - other),
+            goal: None,
+            is_met: None,
         })
     });
     rows.collect()
 }
 
-/// The processor time of these rounds as a multiple of `first`. Each round is compared with its neighbour, because a
-/// machine that is busy for a while slows both down.
-fn ratio(rounds: &[Round], first: &[Round]) -> f64 {
+/// The processor time of these rounds beside that of `first`. Each round is compared with its neighbour, because a machine that
+/// is busy for a while slows both down.
+fn compared(rounds: &[Round], first: &[Round], compare: impl Fn(f64, f64) -> f64) -> f64 {
     let pairs = rounds.iter().zip(first);
-    median(pairs.map(|(round, first)| round.cpu_us / first.cpu_us))
+    median(pairs.map(|(round, first)| compare(round.cpu_us, first.cpu_us)))
 }
 
 /// Has the server encode a body and decode it again. Returns the encoded one.
 fn check(server: &Running, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
     let url = server.service.url();
-    let sealed = post(&format!("{url}/encode"), plain)?;
-    let opened: Value = serde_json::from_slice(&post(&format!("{url}/decode"), &sealed)?)?;
+    let send = |operation, body: &[u8]| {
+        let url = format!("{url}/{operation}");
+        post(&url, body, server.token.as_deref())
+    };
+    let sealed = send("encode", plain)?;
+    let opened: Value = serde_json::from_slice(&send("decode", &sealed)?)?;
     let plain: Value = serde_json::from_slice(plain)?;
     ensure!(opened == plain, "{} gives back another body", server.name);
     Ok(sealed)
 }
 
-fn post(url: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
+fn post(url: &str, body: &[u8], token: Option<&str>) -> anyhow::Result<Vec<u8>> {
     /// An answer is longer than what was sent.
     const LONGEST: u64 = 64 << 20;
 
-    let mut response = Agent::new_with_defaults()
+    let mut request = Agent::new_with_defaults()
         .post(url)
         .header("Content-Type", "application/json")
-        .header("X-Namespace", "default")
+        .header("X-Namespace", "default");
+    if let Some(token) = token {
+        request = request.header("Authorization", format!("Bearer {token}"));
+    }
+    let mut response = request
         .send(body)
         .with_context(|| format!("{url} does not answer"))?;
     let body = response.body_mut().with_config().limit(LONGEST);
@@ -174,7 +233,10 @@ mod tests {
     fn a_busy_round_does_not_change_the_ratio() {
         let first = rounds([10.0, 40.0, 20.0]);
         let twice = rounds([20.0, 80.0, 41.0]);
-        assert!((ratio(&twice, &first) - 2.0).abs() < 1e-9);
-        assert!((ratio(&first, &first) - 1.0).abs() < 1e-9);
+        let ratio = |rounds| compared(rounds, &first, |one, other| one / other);
+        assert!((ratio(&twice) - 2.0).abs() < 1e-9);
+        assert!((ratio(&first) - 1.0).abs() < 1e-9);
+        let added = compared(&twice, &first, |one, other| one - other);
+        assert!((added - 21.0).abs() < 1e-9);
     }
 }

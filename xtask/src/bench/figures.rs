@@ -29,7 +29,13 @@ fn ticks_per_second() -> anyhow::Result<f64> {
     Ok(output.trim().parse()?)
 }
 
-/// The most memory that a process has had, in MiB.
+/// Has the system begin again to remember the most memory of a process (`man 5 proc_pid_clear_refs`).
+pub(super) fn forget_peak_memory(id: u32) -> anyhow::Result<()> {
+    let file = format!("/proc/{id}/clear_refs");
+    fs::write(&file, "5").with_context(|| format!("cannot write {file}"))
+}
+
+/// The most memory that a process has had since [`forget_peak_memory`], in MiB.
 pub(super) fn peak_memory(id: u32) -> anyhow::Result<f64> {
     memory(id, "VmHWM:")
 }

@@ -22,18 +22,27 @@ pub(super) struct Round {
     pub(super) p99_ms: f64,
 }
 
-/// Sends `body` to `url` again and again for so many seconds, and measures the process `id`.
+/// Where the load goes.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) url: &'a str,
+    /// The process that is measured.
+    pub(super) process: u32,
+    pub(super) token: Option<&'a str>,
+}
+
+/// Sends `body` again and again for so many seconds, and measures the process.
 pub(super) fn send(
     wrk: &Path,
     folder: &Path,
-    (url, id): (&str, u32),
+    target: Target<'_>,
     body: &[u8],
     seconds: u64,
 ) -> anyhow::Result<Round> {
     let (file, script) = (folder.join("body"), folder.join("post.lua"));
     fs::write(&file, body)?;
     let shown = file.to_str().context("the folder's name is not text")?;
-    fs::write(&script, lua(shown))?;
+    fs::write(&script, lua(shown, target.token))?;
     let mut command = Command::new("taskset");
     command
         .args(["--cpu-list", LOAD_CORE])
@@ -41,10 +50,10 @@ pub(super) fn send(
         .args(["--threads", "1", "--connections", CONNECTIONS, "--latency"])
         .args(["--duration", &format!("{seconds}s"), "--script"])
         .arg(&script)
-        .arg(url);
-    let before = processor_time(id)?;
+        .arg(target.url);
+    let before = processor_time(target.process)?;
     let output = step::output(command)?;
-    let used = processor_time(id)? - before;
+    let used = processor_time(target.process)? - before;
     let output = String::from_utf8_lossy(&output);
     let report = Report::parse(&output).with_context(|| format!("wrk says:\n{output}"))?;
     ensure!(!report.has_errors, "the server refused requests:\n{output}");
@@ -56,11 +65,14 @@ pub(super) fn send(
     })
 }
 
-fn lua(body: &str) -> String {
+fn lua(body: &str, token: Option<&str>) -> String {
+    let token = token.map(|token| format!(r#"wrk.headers["Authorization"] = "Bearer {token}""#));
+    let token = token.unwrap_or_default();
     format!(
         r#"wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["X-Namespace"] = "default"
+{token}
 local file = io.open("{body}", "rb")
 wrk.body = file:read("*a")
 file:close()

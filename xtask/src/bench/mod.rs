@@ -6,6 +6,7 @@
 mod chart;
 mod compare;
 pub(crate) mod figures;
+mod guards;
 mod layers;
 mod library;
 mod load;
@@ -56,12 +57,16 @@ enum Benchmark {
     Server,
     /// The codec server beside its handler behind the HTTP library alone, and behind axum's router
     Layers,
+    /// The codec server with authentication and with the audit log, beside the same one without
+    Guards,
     /// Encoding and decoding in a process, beside the raw AEAD
     InProcess,
     /// The calls of a key service for a million payloads
     Economy,
-    /// Costs over counts, and hostile bodies
+    /// Costs over sizes and counts
     Scaling,
+    /// How long a request with a hostile body holds a thread
+    Polls,
     /// Start and idle memory of both programs
     Start,
     /// Workflows per second of a worker with and without the codec, on a Temporal server
@@ -115,6 +120,10 @@ fn measure(
             let rows = layers::measure(workspace, arguments)?;
             Ok(("layers", serde_json::to_value(rows)?))
         }
+        Benchmark::Guards => {
+            let rows = guards::measure(workspace, &program()?, arguments)?;
+            Ok(("guards", serde_json::to_value(rows)?))
+        }
         Benchmark::Start => {
             let sdk = !arguments.without_sdk;
             let rows = start::measure(workspace, &program()?, sdk)?;
@@ -123,6 +132,7 @@ fn measure(
         Benchmark::InProcess => library(workspace, arguments, "in-process"),
         Benchmark::Economy => library(workspace, arguments, "economy"),
         Benchmark::Scaling => library(workspace, arguments, "scaling"),
+        Benchmark::Polls => Ok(("polls", layers::polls(workspace)?)),
         Benchmark::Worker => {
             let temporal = tools::provide(workspace, &tools::TEMPORAL)?;
             let server = TemporalServer::start(&temporal, &TemporalOptions::default())?;

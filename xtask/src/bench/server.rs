@@ -16,6 +16,14 @@ const CASES: [Case; 4] = [
     ("100 × 16 KiB", 100, 16 << 10),
 ];
 
+/// How many times the processor time of ours the server of the Go SDK should need in each case.
+const GOALS: [(&str, f64); 4] = [
+    ("1 × 1 KiB", 2.5),
+    ("20 × 1 KiB", 6.0),
+    ("1 × 1 MiB", 6.5),
+    ("100 × 16 KiB", 6.5),
+];
+
 pub(super) fn measure(
     workspace: &Workspace,
     program: &Path,
@@ -27,7 +35,14 @@ pub(super) fn measure(
     for peer in peers {
         servers.push(start(peer.name(), &peer.command(workspace)?)?);
     }
-    compare(workspace, &servers, &CASES, arguments)
+    let mut rows = compare(workspace, &servers, &CASES, arguments)?;
+    for row in &mut rows {
+        let goal = GOALS.iter().find(|(case, _)| *case == row.case());
+        if let Some((_, goal)) = goal.filter(|_| row.server() == Peer::Go.name()) {
+            row.set_goal(*goal);
+        }
+    }
+    Ok(rows)
 }
 
 fn ours(program: &Path, folder: &Path) -> Command {

@@ -13,6 +13,8 @@ const SERVER: &[Column] = &[
     ("server", "server", None),
     ("CPU µs", "cpu_us", Some(1)),
     ("of ours", "ratio", Some(2)),
+    ("goal", "goal", Some(1)),
+    ("met", "is_met", None),
     ("requests/s", "per_second", Some(0)),
     ("p50 ms", "p50_ms", Some(2)),
     ("p99 ms", "p99_ms", Some(2)),
@@ -28,6 +30,17 @@ const LAYERS: &[Column] = &[
     ("p50 ms", "p50_ms", Some(2)),
     ("p99 ms", "p99_ms", Some(2)),
 ];
+const GUARDS: &[Column] = &[
+    ("", "operation", None),
+    ("case", "case", None),
+    ("with", "server", None),
+    ("CPU µs", "cpu_us", Some(1)),
+    ("added µs", "added_us", Some(1)),
+    ("of plain", "ratio", Some(3)),
+    ("requests/s", "per_second", Some(0)),
+    ("p50 ms", "p50_ms", Some(2)),
+    ("p99 ms", "p99_ms", Some(2)),
+];
 const IN_PROCESS: &[Column] = &[
     ("bytes", "size", Some(0)),
     ("batch", "batch", Some(0)),
@@ -37,10 +50,27 @@ const IN_PROCESS: &[Column] = &[
     ("raw open ns", "raw_open_ns", Some(0)),
     ("decode ns", "decode_ns", Some(0)),
     ("allocations", "decode_allocations", Some(1)),
+    ("shared encode", "shared.encode_ns", Some(0)),
+    ("allocations", "shared.encode_allocations", Some(1)),
+    ("shared decode", "shared.decode_ns", Some(0)),
+    ("allocations", "shared.decode_allocations", Some(1)),
     ("SDK encode", "sdk.encode_ns", Some(0)),
     ("allocations", "sdk.encode_allocations", Some(1)),
     ("SDK decode", "sdk.decode_ns", Some(0)),
     ("allocations", "sdk.decode_allocations", Some(1)),
+];
+const ECONOMY: &[Column] = &[
+    ("payloads", "payloads", Some(0)),
+    ("seconds", "seconds", Some(0)),
+    ("data keys", "data_keys", Some(0)),
+    ("calls", "calls", Some(0)),
+    ("saved %", "saved_percent", Some(4)),
+    ("dollars", "dollars", Some(5)),
+    ("waited p99 µs", "waited_p99_us", Some(0)),
+    ("most µs", "waited_most_us", Some(0)),
+    ("batch p50 µs", "batch_p50_us", Some(1)),
+    ("p99 µs", "batch_p99_us", Some(1)),
+    ("first call ms", "first_call_ms", Some(0)),
 ];
 const START: &[Column] = &[
     ("program", "program", None),
@@ -55,13 +85,15 @@ const WORKER: &[Column] = &[
 const POINTS: &[Column] = &[
     ("series", "series", None),
     ("count", "count", Some(0)),
-    ("ns each", "ns_each", Some(0)),
+    ("ns each", "ns_each", Some(2)),
 ];
-const HOSTILE: &[Column] = &[
+const POLLS: &[Column] = &[
+    ("", "operation", None),
     ("body", "body", None),
     ("bytes", "bytes", Some(0)),
-    ("ms", "ms", Some(1)),
-    ("accepted", "is_accepted", None),
+    ("status", "status", Some(0)),
+    ("longest poll ms", "longest_poll_ms", Some(1)),
+    ("all polls ms", "total_ms", Some(1)),
 ];
 
 /// Prints the numbers of one benchmark.
@@ -70,24 +102,15 @@ pub(super) fn print(name: &str, numbers: &Value) {
     match name {
         "server" => rows(SERVER, numbers),
         "layers" => rows(LAYERS, numbers),
+        "guards" => rows(GUARDS, numbers),
         "in-process" => rows(IN_PROCESS, numbers),
+        "economy" => rows(ECONOMY, numbers),
         "start" => rows(START, numbers),
         "worker" => rows(WORKER, numbers),
-        "scaling" => {
-            rows(POINTS, numbers.get("points").unwrap_or(&Value::Null));
-            rows(HOSTILE, numbers.get("hostile").unwrap_or(&Value::Null));
-        }
-        _ => pairs(numbers),
-    }
-}
-
-fn pairs(numbers: &Value) {
-    for (name, value) in numbers.as_object().into_iter().flatten() {
-        anstream::println!(
-            "    {:<28}{:>14}",
-            name.replace('_', " "),
-            number(value, Some(2))
-        );
+        "scaling" => rows(POINTS, numbers),
+        "polls" => rows(POLLS, numbers),
+        // A benchmark without a table has only its JSON.
+        _ => anstream::println!("    {numbers}"),
     }
 }
 
@@ -154,16 +177,16 @@ mod tests {
     #[test]
     fn numbers_are_on_the_right_and_empty_columns_are_left_out() {
         let rows = json!([
-            { "body": "short", "bytes": 8, "ms": 1.25, "is_accepted": true },
-            { "body": "longer", "bytes": 1000, "ms": 10.0 },
+            { "body": "short", "bytes": 8, "longest_poll_ms": 1.25 },
+            { "body": "longer", "bytes": 1000, "longest_poll_ms": 10.0 },
         ]);
-        let columns = [HOSTILE, &[("none", "sdk.none", Some(0))]].concat();
+        let columns = [POLLS, &[("none", "sdk.none", Some(0))]].concat();
         assert_eq!(
             lines(&columns, &rows),
             [
-                "body    bytes    ms  accepted",
-                "short       8   1.2  yes     ",
-                "longer   1000  10.0          ",
+                "body    bytes  longest poll ms",
+                "short       8              1.2",
+                "longer   1000             10.0",
             ]
         );
     }

@@ -18,24 +18,29 @@ const STANDARD: [&str; 5] = ["std", "core", "alloc", "proc_macro", "test"];
 /// A crate that a public item names, with the places where.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
-/// Fails when a published library shows a type of a crate that the list does not name, or the list names a crate that
-/// no signature does.
+/// For each package, the crates that it may show, each with the reason.
+type Allowed = BTreeMap<String, BTreeMap<String, String>>;
+
+/// Fails when a library with a stable API shows a type of a crate that the list does not name, or the list names a crate
+/// that no signature does.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     let list = fs::read_to_string(workspace.root().join(ALLOWED))
         .with_context(|| format!("cannot read {ALLOWED}"))?;
-    let allowed: BTreeMap<String, BTreeMap<String, String>> =
+    let allowed: Allowed =
         toml::from_str(&list).with_context(|| format!("cannot read {ALLOWED}"))?;
     let metadata = Metadata::of_members(workspace)?;
     let own: BTreeSet<String> = metadata
         .members()
         .map(|package| library(&package.name))
         .collect();
+    let stable = metadata.stable()?;
+    let stable: Vec<&str> = stable.iter().map(|package| package.name.as_str()).collect();
+    let mut faults = sections(&stable, &allowed);
     describe(workspace)?;
-    let mut faults = Vec::new();
-    for (package, allowed) in &allowed {
-        metadata
-            .member(package)
-            .with_context(|| format!("{ALLOWED} has a section [{package}]"))?;
+    for package in stable {
+        let Some(allowed) = allowed.get(package) else {
+            continue;
+        };
         let file = workspace
             .target()
             .join("doc")
@@ -78,6 +83,21 @@ fn unstable_rustdoc(workspace: &Workspace) -> anyhow::Result<PathBuf> {
 fn read(file: &Path) -> anyhow::Result<Value> {
     let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", file.display()))
+}
+
+/// Each library has a section, also one that shows only types of its own.
+fn sections(libraries: &[&str], allowed: &Allowed) -> Vec<String> {
+    let missing = libraries
+        .iter()
+        .filter(|library| !allowed.contains_key(**library))
+        .map(|library| format!("{ALLOWED} has no section [{library}]: add it"));
+    let unknown = allowed
+        .keys()
+        .filter(|section| !libraries.contains(&section.as_str()))
+        .map(|section| {
+            format!("{ALLOWED} has a section [{section}], which is not a library with a stable API: remove it")
+        });
+    missing.chain(unknown).collect()
 }
 
 fn compare(
@@ -290,6 +310,16 @@ mod tests {
         assert!(compare("ours", &uses, &allowed(&["serde", "url"]), &own).is_empty());
         let faults = compare("ours", &uses, &allowed(&["serde", "http"]), &own);
         assert_eq!(faults.len(), 2, "{faults:?}");
+    }
+
+    #[test]
+    fn every_library_has_a_section_and_every_section_a_library() {
+        let allowed: Allowed = toml::from_str("[core]\n[codec]\nzeroize = \"\"\n").unwrap();
+        assert!(sections(&["codec", "core"], &allowed).is_empty());
+        let faults = sections(&["codec", "proto"], &allowed);
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults.iter().any(|fault| fault.contains("[proto]")));
+        assert!(faults.iter().any(|fault| fault.contains("[core]")));
     }
 
     #[test]

@@ -4,10 +4,11 @@ mod external_types;
 mod features;
 mod minimal_versions;
 mod semver;
+mod small_builds;
 
 use std::process::Command;
 
-pub(crate) use self::external_types::check as public_api;
+pub(crate) use self::{external_types::check as public_api, small_builds::check as small_builds};
 
 use crate::{step, tools, workspace::Workspace};
 
@@ -15,6 +16,8 @@ use crate::{step, tools, workspace::Workspace};
 pub(crate) enum Check {
     /// Compile the published crates with combinations of their features
     Features(features::Arguments),
+    /// Compile the programs without default features, and the library with each key service alone
+    SmallBuilds,
     /// Compile the published crates with the oldest dependencies that their manifests allow
     MinimalVersions,
     /// Compare the public API with an earlier revision, by the rules of semantic versioning
@@ -29,6 +32,7 @@ pub(crate) fn run(workspace: &Workspace, check: &Check) -> anyhow::Result<()> {
     let workspace = &workspace.lean();
     match check {
         Check::Features(arguments) => features::check(workspace, arguments),
+        Check::SmallBuilds => small_builds(workspace),
         Check::MinimalVersions => minimal_versions::check(workspace),
         Check::Semver(arguments) => semver::check(workspace, arguments),
         Check::Unused => unused(workspace),

@@ -15,7 +15,7 @@ pub(super) fn check(workspace: &Workspace, arguments: &Arguments) -> anyhow::Res
     let mut check = workspace.cargo();
     check.env("PATH", with_folder_of(&tool)?);
     check.args(["semver-checks", "--baseline-rev", &arguments.baseline]);
-    for package in Metadata::of_members(workspace)?.published() {
+    for package in Metadata::of_members(workspace)?.stable()? {
         check.args(["--package", &package.name]);
     }
     step::loudly(check)

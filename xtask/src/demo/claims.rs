@@ -130,7 +130,7 @@ fn stores_nothing(
         let secret = Forms::of(secret);
         for document in [history.stored(), &described] {
             if let Some(form) = secret.find_in(document.as_bytes()) {
-                bail!("the {what} stands there as {form}");
+                bail!("Temporal has the {what} unencrypted, as {form}");
             }
         }
         // The search must be able to find it.

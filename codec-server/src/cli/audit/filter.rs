@@ -25,7 +25,7 @@ pub(super) struct Filter {
     /// The id of a request, as its answer and the server's log name it.
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
-    /// What happened: `request`, `kms`, `key`, `start`, `stop`, `reload`, `anchor`, …
+    /// What happened: `request`, `command`, `kms`, `key`, `start`, `stop`, `reload`, `anchor`, …
     #[arg(long)]
     event: Option<String>,
     /// The key, as a URI.

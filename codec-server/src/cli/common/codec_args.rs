@@ -13,7 +13,10 @@ use temporal_kms_codec_service::{
     namespaces::{Keys, OpenError},
 };
 
-use super::exit::{Failure, Status};
+use super::{
+    audit_log::{AuditArgs, CommandEvent, CommandLog},
+    exit::{Failure, Status},
+};
 use crate::config::{Config, NamespaceConfig, NamespacesConfig};
 
 const KEY: &str = "TEMPORAL_CODEC_KEY";
@@ -52,14 +55,28 @@ pub(crate) struct CodecArgs {
         default_value = "default"
     )]
     namespace: String,
+    #[command(flatten)]
+    audit: AuditArgs,
 }
 
 impl CodecArgs {
-    /// Opens the keys.
-    pub(crate) async fn codec(&self) -> Result<Codec, Failure> {
+    /// Opens the audit log of a command.
+    pub(crate) async fn log(
+        &self,
+        command: &'static str,
+        files: &[PathBuf],
+    ) -> Result<CommandLog, Failure> {
+        let event = CommandEvent::of(command)
+            .in_namespace(&self.namespace)
+            .reading(files);
+        self.audit.open(event).await
+    }
+
+    /// Opens the keys. `log` has a line for each call of one.
+    pub(crate) async fn codec(&self, log: &CommandLog) -> Result<Codec, Failure> {
         let namespace = Namespace::new(&self.namespace)
             .map_err(|error| Failure::new(Status::Usage, format_args!("--namespace: {error}")))?;
-        let (config, kms) = if let Some(file) = &self.config {
+        let (config, mut kms) = if let Some(file) = &self.config {
             let config = Config::load_settings(file)?;
             (of_file(&config, file, &namespace)?, config.keys)
         } else {
@@ -80,6 +97,7 @@ impl CodecArgs {
             config.open_formats_too(&formats);
             (config, settings.kms)
         };
+        log.observe(&mut kms);
         let opened = async {
             let keys = Keys::open(&config, &kms, &mut [].into()).await?;
             keys.codec(&config, &namespace, None)

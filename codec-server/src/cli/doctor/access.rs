@@ -3,8 +3,8 @@
 use temporal_kms_codec::{
     Dek, KeyUri, WrappedDek,
     kms::{
-        Cause, CredentialsFound, Diagnose, KeyDescription, KeyProvider, Operation, Protection,
-        ProviderError, ProviderErrorKind as Kind,
+        CredentialsFound, Diagnose, FailureCause, KeyProvider, Operation, Protection,
+        ProviderError, ProviderErrorKind as Kind, UsableKey,
     },
 };
 
@@ -22,14 +22,14 @@ const NOTHING: &[u8; 64] = &[0x5a; 64];
 
 /// The calls that tell whether the key can be used at all.
 pub(super) struct First {
-    pub(super) described: Result<KeyDescription, ProviderError>,
+    pub(super) described: Result<UsableKey, ProviderError>,
     pub(super) wrapped: Result<(Dek, WrappedDek), ProviderError>,
 }
 
 impl First {
     pub(super) async fn try_on(key: &dyn KeyProvider, uses: &Uses) -> Self {
         Self {
-            described: key.describe().await,
+            described: key.check_usable().await,
             wrapped: key.generate_dek(&uses.context).await,
         }
     }
@@ -157,7 +157,7 @@ impl Access<'_> {
 
     fn remedy(&self, operation: Operation, error: &ProviderError) -> String {
         match error.kind() {
-            _ if error.cause() == Some(Cause::Proxy) => advice::PROXY.to_owned(),
+            _ if error.cause() == Some(FailureCause::Proxy) => advice::PROXY.to_owned(),
             Kind::PermissionDenied => {
                 let service = self.service;
                 service.permission_remedy(self.key, operation, self.credentials)

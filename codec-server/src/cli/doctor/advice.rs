@@ -2,7 +2,7 @@
 
 use temporal_kms_codec::{
     KeyUri,
-    kms::{Cause, Diagnose, Kms, ProviderError, ProviderErrorKind as Kind},
+    kms::{Diagnose, FailureCause, Kms, ProviderError, ProviderErrorKind as Kind},
 };
 
 use super::{super::exit::Status, finding::Check};
@@ -11,12 +11,26 @@ use super::{super::exit::Status, finding::Check};
 pub(super) fn check(error: &ProviderError) -> Check {
     match (error.cause(), error.kind()) {
         (
-            Some(Cause::NoCredentials | Cause::UnusableCredentials | Cause::RefusedCredentials),
+            Some(
+                FailureCause::NoCredentials
+                | FailureCause::UnusableCredentials
+                | FailureCause::RefusedCredentials,
+            ),
             _,
         ) => Check::Credentials,
-        (Some(Cause::Clock), _) => Check::Clock,
-        (Some(Cause::NoConnection | Cause::Module | Cause::Proxy), _) => Check::Endpoint,
-        (Some(Cause::ServiceDisabled | Cause::Project | Cause::QuotaProject), _) => Check::Key,
+        (Some(FailureCause::Clock), _) => Check::Clock,
+        (Some(FailureCause::NoConnection | FailureCause::Module | FailureCause::Proxy), _) => {
+            Check::Endpoint
+        }
+        (
+            Some(
+                FailureCause::ServiceDisabled
+                | FailureCause::Project
+                | FailureCause::QuotaProject
+                | FailureCause::Perimeter,
+            ),
+            _,
+        ) => Check::Key,
         (_, Kind::PermissionDenied) => Check::Permission,
         (_, Kind::KeyDisabled | Kind::KeyVersionGone) => Check::Versions,
         (_, kind) if kind.is_transient() => Check::Endpoint,
@@ -73,43 +87,43 @@ mod tests {
         for (kind, cause, expected, status) in [
             (
                 Kind::Misconfigured,
-                Some(Cause::NoCredentials),
+                Some(FailureCause::NoCredentials),
                 Check::Credentials,
                 Status::NoPermission,
             ),
             (
                 Kind::Misconfigured,
-                Some(Cause::RefusedCredentials),
+                Some(FailureCause::RefusedCredentials),
                 Check::Credentials,
                 Status::NoPermission,
             ),
             (
                 Kind::Misconfigured,
-                Some(Cause::Clock),
+                Some(FailureCause::Clock),
                 Check::Clock,
                 Status::Configuration,
             ),
             (
                 Kind::Misconfigured,
-                Some(Cause::ServiceDisabled),
+                Some(FailureCause::ServiceDisabled),
                 Check::Key,
                 Status::Configuration,
             ),
             (
                 Kind::Misconfigured,
-                Some(Cause::QuotaProject),
+                Some(FailureCause::QuotaProject),
                 Check::Key,
                 Status::Configuration,
             ),
             (
                 Kind::Integrity,
-                Some(Cause::Proxy),
+                Some(FailureCause::Proxy),
                 Check::Endpoint,
                 Status::Unavailable,
             ),
             (
                 Kind::Unavailable,
-                Some(Cause::NoConnection),
+                Some(FailureCause::NoConnection),
                 Check::Endpoint,
                 Status::Unavailable,
             ),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    super::kms_args::KmsArgs,
+    super::{audit_log::AuditArgs, kms_args::KmsArgs},
     serving::{CodecUrl, Places, UiUrl},
 };
 
@@ -29,8 +29,9 @@ service charges for the calls: about 2 for each of --samples and each key, and
 10 more. The options under \"Key management services\" go with --key;
 otherwise the configuration says how keys are reached.
 
-Certificates, web pages that may call, issuers and logins are checked as well.
---ui and --server try what the Web UI would send.
+Certificates, web pages that may call, issuers, logins and the audit log are
+checked as well. The key of the audit log signs once. --ui and --server try
+what the Web UI would send.
 
 The first failed check decides the exit code:
     0  no check failed; there may be warnings
@@ -69,6 +70,8 @@ pub(in super::super) struct DoctorArgs {
     server: Option<CodecUrl>,
     #[command(flatten)]
     pub(super) kms: KmsArgs,
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
 }
 
 impl DoctorArgs {

@@ -26,6 +26,7 @@ pub(super) enum Check {
     Issuer,
     Login,
     Cors,
+    AuditLog,
     Server,
 }
 
@@ -61,6 +62,7 @@ impl Check {
             Self::Issuer => "issuer",
             Self::Login => "login",
             Self::Cors => "CORS",
+            Self::AuditLog => "audit log",
             Self::Server => "server",
         }
     }

@@ -6,8 +6,8 @@ use indicatif::ProgressBar;
 use temporal_kms_codec::{
     KeyUri,
     kms::{
-        self, Cause, CredentialsFound, Diagnose, KeyProvider, Operation, Prices, ProviderError,
-        ProviderErrorKind as Kind,
+        self, CredentialsFound, Diagnose, FailureCause, KeyProvider, Operation, Prices,
+        ProviderError, ProviderErrorKind as Kind,
     },
 };
 
@@ -238,7 +238,7 @@ impl KeyExam<'_> {
     ) -> String {
         // There are credentials, or this would not have been tried.
         let (cause, why) = match diagnosis.service.refusal_of_credentials(error) {
-            Some(why) => (Some(Cause::RefusedCredentials), why.to_owned()),
+            Some(why) => (Some(FailureCause::RefusedCredentials), why.to_owned()),
             None => (error.cause(), error.message()),
         };
         let summary = match diagnosis.found.summary.as_str() {
@@ -256,7 +256,7 @@ impl KeyExam<'_> {
             Some(_) => Status::NoPermission,
             None => advice::exit(error),
         };
-        let is_refused = cause == Some(Cause::RefusedCredentials);
+        let is_refused = cause == Some(FailureCause::RefusedCredentials);
         let remedy = diagnosis
             .service
             .credentials_remedy(self.key, is_refused, &diagnosis.found);
@@ -336,12 +336,12 @@ impl Diagnosis<'_> {
 /// Something answers, or a library is there, but calls fail.
 fn unusable_endpoint(service: &dyn Diagnose, error: &ProviderError) -> Finding {
     let remedy = match error.kind() {
-        _ if error.cause() == Some(Cause::Proxy) => advice::PROXY,
+        _ if error.cause() == Some(FailureCause::Proxy) => advice::PROXY,
         Kind::Throttled => "wait, or raise the quota of the service",
         _ => service.unavailable_remedy(error),
     };
     let summary = match error.cause() {
-        Some(Cause::Module) => error.message(),
+        Some(FailureCause::Module) => error.message(),
         _ => format!("calls fail: {}", error.message()),
     };
     Finding::failed(Check::Endpoint, advice::exit(error), summary, remedy)

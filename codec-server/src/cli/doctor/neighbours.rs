@@ -3,7 +3,8 @@
 use temporal_kms_codec::{
     KeyUri,
     kms::{
-        Advice, Cause, CredentialsFound, Diagnose, Kms, ProviderError, ProviderErrorKind as Kind,
+        Advice, CredentialsFound, Diagnose, FailureCause, Kms, ProviderError,
+        ProviderErrorKind as Kind,
     },
 };
 
@@ -28,8 +29,10 @@ pub(super) async fn missing(
         Finding::failed(Check::Key, advice::exit(error), summary, remedy)
     };
     let explained = service.explain(key, error);
-    // Which project pays says nothing of the key.
-    if let (Some(Cause::QuotaProject), Some(advice)) = (error.cause(), &explained) {
+    // Which project pays, and what a perimeter keeps out, says nothing of the key.
+    if let (Some(FailureCause::QuotaProject | FailureCause::Perimeter), Some(advice)) =
+        (error.cause(), &explained)
+    {
         return failed(advice.summary.clone(), advice.remedy.clone());
     }
     let elsewhere = service.elsewhere(key, credentials);
@@ -118,7 +121,7 @@ pub(super) fn other_place_hint(
 
 async fn exists(key: &KeyUri, kms: &Kms) -> bool {
     match kms.key(key).await {
-        Ok(provider) => match provider.describe().await {
+        Ok(provider) => match provider.check_usable().await {
             Ok(_) => true,
             Err(error) => error.kind() == Kind::KeyDisabled,
         },

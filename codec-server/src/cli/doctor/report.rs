@@ -86,6 +86,7 @@ fn section(finding: &Finding) -> String {
         (_, _, Check::Issuer) => "Issuers".to_owned(),
         (_, _, Check::Login) => "Login".to_owned(),
         (_, _, Check::Cors) => "Web pages".to_owned(),
+        (_, _, Check::AuditLog) => "Audit log".to_owned(),
         _ => "Configuration".to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! What a server needs beside its keys: certificates, web pages that may call, issuers, logins, and the server itself.
 
+mod audit_log;
 mod certificates;
 mod issuers;
 mod login;
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::config::{Config, CorsConfig, NamespacesConfig, ServerConfig};
 
+use self::audit_log::AuditLogExam;
 pub(super) use self::places::{CodecUrl, Places, UiUrl};
 
 /// The sections of a configuration that are about callers.
@@ -27,6 +29,7 @@ pub(super) struct Serving {
     tls: Option<TlsSettings>,
     auth: AuthConfig,
     cors: CorsConfig,
+    audit: Option<AuditLogExam>,
     /// The name of a namespace, for a request.
     namespace: String,
     /// Files that are named and missing.
@@ -50,6 +53,7 @@ impl Serving {
             tls: config.tls.clone(),
             auth: config.auth.clone(),
             cors: config.cors.clone(),
+            audit: AuditLogExam::of(config),
         }
     }
 
@@ -92,6 +96,9 @@ impl Serving {
             issuers: &issuers,
         };
         pages.examine(places, findings);
+        if let Some(audit) = &self.audit {
+            audit.examine(findings).await;
+        }
         if let Some(codec) = places.codec {
             findings.extend(self.refused_host(codec));
             let running = running::Running {

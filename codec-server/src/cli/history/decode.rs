@@ -13,6 +13,7 @@ use tokio::{sync::mpsc, task};
 
 use self::batch::{Batch, Decoded, batches};
 use super::super::{
+    audit_log::CommandLog,
     codec_args::CodecArgs,
     exit::{self, Failure, Status, with_exit_codes},
     output::{Destination, Output, is_standard},
@@ -68,7 +69,11 @@ pub(super) fn run(args: &DecodeArgs) -> Result<(), Failure> {
     let jobs = jobs(args)?;
     let first = jobs.first().map(|job| job.destination.consequence());
     let consequence = first.unwrap_or_default();
-    lifecycle::run_interruptible(consequence, process(args, jobs))
+    lifecycle::run_interruptible(consequence, async {
+        let log = args.codec.log("history decode", &args.files).await?;
+        let done = process(args, jobs, &log).await;
+        log.close(done).await
+    })
 }
 
 /// Files that are written to one place.
@@ -111,8 +116,8 @@ fn jobs(args: &DecodeArgs) -> Result<Vec<Job>, Failure> {
     args.files.iter().map(job).collect()
 }
 
-async fn process(args: &DecodeArgs, jobs: Vec<Job>) -> Result<(), Failure> {
-    let codec = args.codec.codec().await?;
+async fn process(args: &DecodeArgs, jobs: Vec<Job>, log: &CommandLog) -> Result<(), Failure> {
+    let codec = args.codec.codec(log).await?;
     let mut report = Report::new(args.fail_fast);
     for job in jobs {
         let output = job.destination.open().await?;

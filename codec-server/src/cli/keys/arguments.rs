@@ -2,7 +2,7 @@
 
 mod setup;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use temporal_kms_codec::{
@@ -12,7 +12,7 @@ use temporal_kms_codec::{
 
 pub(super) use self::setup::{Provider, SetupArgs};
 use super::{
-    super::kms_args::KmsArgs,
+    super::{audit_log::AuditArgs, kms_args::KmsArgs},
     place::Place,
     values::{
         ProtectionArg, PurposeArg, RoleArg, Rotation, key_store, label, namespace, time, window,
@@ -68,10 +68,8 @@ pub(in super::super) struct KeysArgs {
     /// Print the answer as JSON, for programs.
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// The folder of an audit log, which exists. Each change of a key is written there, with its result and the user. A
-    /// log has one writer, so this is not the folder of a server.
-    #[arg(long, global = true, value_name = "DIR", env = "CODEC_AUDIT_LOG")]
-    pub(super) audit_log: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
     #[command(flatten)]
     pub(super) kms: KmsArgs,
     #[command(subcommand)]

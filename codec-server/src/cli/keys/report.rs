@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 use temporal_kms_codec::kms::{
-    KeyDetails, KeyPurpose, KeyState, KeyVersion, Protection, RotationPolicy,
+    KeyDetails, KeyOrigin, KeyPurpose, KeyState, KeyVersion, Protection, RotationPolicy,
 };
 
 use temporal_kms_codec_service::units::days;
@@ -22,6 +22,7 @@ pub(super) struct KeyReport {
     key: String,
     purpose: KeyPurpose,
     protection: Protection,
+    origin: Option<KeyOrigin>,
     primary: Option<VersionReport>,
     created: Option<String>,
     rotation_period_seconds: Option<u64>,
@@ -71,6 +72,7 @@ impl From<&KeyDetails> for KeyReport {
             key: key.uri.to_string(),
             purpose: key.purpose,
             protection: key.protection,
+            origin: key.origin,
             primary: key.primary.as_ref().map(VersionReport::from),
             created: key.created.and_then(timestamp),
             rotation_period_seconds: key.rotation_period.map(|period| period.as_secs()),
@@ -108,6 +110,7 @@ impl KeyReport {
             ("key", self.key.clone()),
             ("purpose", self.purpose.to_string()),
             ("protection", self.protection.to_string()),
+            ("origin", or_dash(self.origin.map(|it| it.to_string()))),
             (
                 "primary version",
                 or_dash(primary.map(|v| v.version.clone())),

@@ -7,7 +7,7 @@ use temporal_kms_codec::{
     KeyUri, Scheme,
     kms::{KeyPurpose, KeyRole, KeySetup, KeySpec, Kms, SetupPlan},
 };
-use temporal_kms_codec_service::steps::{self, Outcome, Step};
+use temporal_kms_codec_service::steps::{self, Step, StepOutcome};
 
 use super::{
     super::exit::{Failure, Status, print_answer, say},
@@ -68,7 +68,9 @@ pub(super) async fn run(setup: &SetupArgs, options: &Kms, json: bool) -> Result<
     let report = Report {
         key: key.to_string(),
         dry_run: setup.dry_run,
-        changed: steps.iter().any(|step| step.outcome() == Outcome::Changed),
+        changed: steps
+            .iter()
+            .any(|step| step.outcome() == StepOutcome::Changed),
         failed: result.is_err(),
         steps: &steps,
     };
@@ -174,18 +176,18 @@ fn env_step(
 ) -> Step {
     let what = format!("set the key's variables in {}", setup.env_file.display());
     let outcome = if !is_usable {
-        Outcome::Skipped
+        StepOutcome::Skipped
     } else if setup.dry_run {
         if planned {
-            Outcome::Planned
+            StepOutcome::Planned
         } else {
-            Outcome::Unchanged
+            StepOutcome::Unchanged
         }
     } else {
         // The file may have been edited during the calls.
         match DotEnv::set(&setup.env_file, settings) {
-            Ok(true) => Outcome::Changed,
-            Ok(false) => Outcome::Unchanged,
+            Ok(true) => StepOutcome::Changed,
+            Ok(false) => StepOutcome::Unchanged,
             Err(failure) => return Step::failed("env", what, Status::Io, &failure),
         }
     };

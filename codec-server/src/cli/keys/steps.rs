@@ -7,7 +7,7 @@ use temporal_kms_codec::{
         ProviderErrorKind as Kind,
     },
 };
-use temporal_kms_codec_service::steps::{Outcome, Step};
+use temporal_kms_codec_service::steps::{Step, StepOutcome};
 
 use super::{super::exit::Status, report::schedule};
 
@@ -57,7 +57,7 @@ impl<'a> Steps<'a> {
         match self.admin.details(key).await {
             Ok(found) => match unlike(&found, spec) {
                 None => {
-                    self.note("key", format!("key {key}"), Outcome::Unchanged);
+                    self.note("key", format!("key {key}"), StepOutcome::Unchanged);
                     self.rotation(&found, spec).await;
                     self.found = Some(found);
                 }
@@ -75,20 +75,20 @@ impl<'a> Steps<'a> {
         let key = self.key;
         let what = self.creation();
         if self.dry_run {
-            self.note("key", what, Outcome::Planned);
-            return self.note("rotation", rotation(spec), Outcome::Planned);
+            self.note("key", what, StepOutcome::Planned);
+            return self.note("rotation", rotation(spec), StepOutcome::Planned);
         }
         match self.admin.create(key, spec).await {
             Ok(made) => {
                 self.found = Some(made);
-                self.note("key", what, Outcome::Changed);
-                self.note("rotation", rotation(spec), Outcome::Changed);
+                self.note("key", what, StepOutcome::Changed);
+                self.note("rotation", rotation(spec), StepOutcome::Changed);
             }
             // Creating takes several calls. The key may exist although a later call failed.
             Err(error) => match self.admin.details(key).await {
                 Ok(found) => {
                     self.found = Some(found);
-                    self.note("key", what, Outcome::Changed);
+                    self.note("key", what, StepOutcome::Changed);
                     self.fail("rotation", rotation(spec), &error);
                 }
                 Err(_) => self.give_up(spec, Status::of_provider(&error), &error),
@@ -101,20 +101,20 @@ impl<'a> Steps<'a> {
         let step = Step::failed("key", self.creation(), exit, error);
         self.done.push(step);
         self.is_usable = false;
-        self.note("rotation", rotation(spec), Outcome::Skipped);
+        self.note("rotation", rotation(spec), StepOutcome::Skipped);
     }
 
     async fn rotation(&mut self, found: &KeyDetails, spec: &KeySpec) {
         let what = rotation(spec);
         if found.rotation_period == spec.rotation_period {
-            return self.note("rotation", what, Outcome::Unchanged);
+            return self.note("rotation", what, StepOutcome::Unchanged);
         }
         if self.dry_run {
-            return self.note("rotation", what, Outcome::Planned);
+            return self.note("rotation", what, StepOutcome::Planned);
         }
         let set = self.admin.set_rotation(self.key, spec.rotation_period);
         match set.await {
-            Ok(()) => self.note("rotation", what, Outcome::Changed),
+            Ok(()) => self.note("rotation", what, StepOutcome::Changed),
             Err(error) => self.fail("rotation", what, &error),
         }
     }
@@ -123,22 +123,22 @@ impl<'a> Steps<'a> {
     pub(super) async fn replica(&mut self, region: &str) -> Option<KeyUri> {
         let what = format!("create the replica in {region}");
         if !self.is_usable {
-            self.note("replica", what, Outcome::Skipped);
+            self.note("replica", what, StepOutcome::Skipped);
             return None;
         }
         let mut replicas = self.found.iter().flat_map(|found| &found.replicas);
         if let Some(replica) = replicas.find(|key| self.service.is_in_region(key, region)) {
             let replica = replica.clone();
-            self.note("replica", what, Outcome::Unchanged);
+            self.note("replica", what, StepOutcome::Unchanged);
             return Some(replica);
         }
         if self.dry_run {
-            self.note("replica", what, Outcome::Planned);
+            self.note("replica", what, StepOutcome::Planned);
             return None;
         }
         match self.admin.replicate(self.key, region).await {
             Ok(replica) => {
-                self.note("replica", what, Outcome::Changed);
+                self.note("replica", what, StepOutcome::Changed);
                 Some(replica)
             }
             Err(error) => {
@@ -187,15 +187,15 @@ impl<'a> Steps<'a> {
         };
         let what = format!("let {member} {may}{only}{with}");
         if !self.is_usable {
-            return self.note("grant", what, Outcome::Skipped);
+            return self.note("grant", what, StepOutcome::Skipped);
         }
         if self.dry_run {
-            return self.note("grant", what, Outcome::PlannedIfMissing);
+            return self.note("grant", what, StepOutcome::PlannedIfMissing);
         }
         let granted = self.admin.grant_for_context(key, member, role, context);
         match granted.await {
-            Ok(true) => self.note("grant", what, Outcome::Changed),
-            Ok(false) => self.note("grant", what, Outcome::Unchanged),
+            Ok(true) => self.note("grant", what, StepOutcome::Changed),
+            Ok(false) => self.note("grant", what, StepOutcome::Unchanged),
             Err(error) => self.fail("grant", what, &error),
         }
     }
@@ -208,7 +208,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    fn note(&mut self, step: &'static str, what: String, outcome: Outcome) {
+    fn note(&mut self, step: &'static str, what: String, outcome: StepOutcome) {
         self.done.push(Step::new(step, what, outcome));
     }
 

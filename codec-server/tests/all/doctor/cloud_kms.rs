@@ -202,6 +202,19 @@ fn the_project_that_pays_is_named_and_not_the_keys() {
 }
 
 #[test]
+fn a_perimeter_is_told_from_a_missing_role() {
+    let bench = Bench::with_key();
+    bench.emulator.answer_everything_with(Canned::json(
+        403,
+        include_str!("../../../../tests/vectors/cloud-kms/403-vpc-service-controls.json"),
+    ));
+    let answer = bench.gcp(&[]);
+    answer.stopped_at("key", 77, &["VPC Service Controls", "gcloud logging read"]);
+    let text = format!("{:?}", answer.findings);
+    assert!(!text.contains("grant roles/cloudkms"), "{text}");
+}
+
+#[test]
 fn a_proxys_page_tells_nothing_of_the_key_or_of_permissions() {
     let bench = Bench::with_key();
     let page = include_str!("../../../../tests/vectors/cloud-kms/404.html");
@@ -265,7 +278,7 @@ fn a_disabled_version_is_told_with_the_command_that_enables_it() {
     let remedy = format!("codec-server keys enable {GCP_KEY} --version 1");
     answer.stopped_at("versions", 78, &["version 1", "disabled", &remedy]);
 
-    // Whoever may see no versions is sent to somebody who may.
+    // A user who may not see versions is sent to an administrator who may.
     bench.faults(&["deny@GetCryptoKey,ListCryptoKeyVersions"]);
     let answer = bench.gcp(&[]);
     answer.stopped_at(
@@ -329,7 +342,7 @@ fn refused_credentials_are_told_from_missing_ones() {
         .stopped_at("credentials", 77, &["does not accept the credentials"]);
     bench.faults(&[]);
 
-    // Where a token should come from is no token service.
+    // The program that should give a token is not a token service.
     let user = json!({
         "type": "authorized_user",
         "client_id": "id",

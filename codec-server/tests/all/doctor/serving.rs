@@ -7,7 +7,7 @@ use fake_oidc::{Fault, Server};
 use serde_json::Value;
 
 use crate::{
-    doctor::bench::{Answer, Bench, closed_port, said},
+    doctor::bench::{Answer, Bench, GCP_KEY, closed_port, said},
     support::CodecServer,
 };
 
@@ -489,4 +489,72 @@ fn people_read_it_below_titles() {
         "\nWeb pages\n  ok       CORS           {UI} may call, with cookies\n  ok       CORS           the Web UI at {UI} may call\n"
     );
     assert!(text.contains(&expected), "{text}");
+}
+
+/// A folder for an audit log, and its section with more settings.
+fn audit_log(bench: &Serving, settings: &str) -> String {
+    let folder = bench.path("audit");
+    let _ = fs::create_dir(&folder);
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    format!("[audit]\nfolder = '{folder}'\n{settings}\n")
+}
+
+#[test]
+fn an_audit_log_that_can_be_written_and_signed_is_told() {
+    let bench = Serving::new();
+    let create = ["create", "local://audit", "--purpose", "sign-ed25519"];
+    bench
+        .0
+        .keys(&[&create[..], &["--keyring", "keys"]].concat());
+    let section = audit_log(&bench, "anchor_key = \"local://audit\"");
+    let answer = bench.doctor(&section, &[]);
+    answer.healthy();
+    that_says(&answer, "audit-log", "is private and can be written");
+    that_says(&answer, "audit-log", "local://audit signs its anchors");
+    // Nothing was written.
+    assert_eq!(fs::read_dir(bench.path("audit")).unwrap().count(), 0);
+    let unsigned = bench.doctor(&audit_log(&bench, ""), &[]);
+    unsigned.healthy();
+    that_says(&unsigned, "audit-log", "has no `anchor_key`");
+    let stream = bench.doctor("[audit]\nstdout = true\n", &[]);
+    stream.healthy();
+    that_says(&stream, "audit-log", "standard output");
+    assert!(bench.doctor("", &[]).all("audit-log").is_empty());
+}
+
+#[test]
+fn an_audit_log_that_cannot_be_written_or_signed_is_told() {
+    let bench = Serving::new();
+    let section = audit_log(&bench, "");
+    fs::set_permissions(bench.path("audit"), fs::Permissions::from_mode(0o777)).unwrap();
+    let answer = bench.doctor(&section, &[]);
+    failed(
+        &answer,
+        78,
+        "audit-log",
+        &["other users can change", "chmod go-w"],
+    );
+    fs::remove_dir(bench.path("audit")).unwrap();
+    let answer = bench.doctor(&section, &[]);
+    failed(&answer, 78, "audit-log", &["does not exist", "install -d"]);
+
+    // A key that encrypts does not sign.
+    let section = audit_log(&bench, "anchor_key = \"local://default\"");
+    let answer = bench.doctor(&section, &[]);
+    failed(
+        &answer,
+        78,
+        "audit-log",
+        &["local://default does not sign", "anchor_key"],
+    );
+
+    // The permission is missing.
+    bench.0.keys(&["create", GCP_KEY, "--purpose", "sign-p256"]);
+    bench.0.faults(&["deny@AsymmetricSign"]);
+    let section = audit_log(&bench, &format!("anchor_key = \"{GCP_KEY}\""));
+    let endpoint = bench.0.emulator.url();
+    let variables = [("GCP_KMS_ENDPOINT", endpoint.as_str())];
+    let answer = bench.doctor_with(&section, &[], &variables);
+    let words = ["permission denied", "keys grant", "--role signer"];
+    failed(&answer, 77, "audit-log", &words);
 }

@@ -97,6 +97,42 @@ fn a_disk_that_is_read_only_serves_keys_and_changes_none() {
     assert_eq!(results(&output), expected, "{}", text(&output.stderr));
 }
 
+#[test]
+fn a_log_that_cannot_be_written_fails_no_request() {
+    let output = on_a_small_disk(
+        r#"echo '{"payloads":[{"metadata":{"encoding":"anNvbi9wbGFpbg=="},"data":"ImEi"}]}' > plain
+        $P dev --listen 127.0.0.1:0 --keyring keys > out 2>/dev/full & server=$!
+        for try in $(seq 600); do grep -q listening out && break; sleep 0.1; done
+        url=$(sed -n 's/^listening on //p' out)
+        call() { curl --silent --fail --header 'Content-Type: application/json' --data-binary @"$2" "$url/$1"; }
+        for try in 1 2 3; do
+            call encode plain > sealed; echo "=encode $?"
+            call decode sealed | grep -q ImEi; echo "=opened $?"
+        done
+        kill $server; wait $server; echo "=ended $?""#,
+    );
+    let expected = [
+        "encode 0", "opened 0", "encode 0", "opened 0", "encode 0", "opened 0", "ended 0",
+    ];
+    assert_eq!(results(&output), expected, "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_server_whose_audit_log_is_read_only_does_not_start() {
+    let output = on_a_small_disk(&format!(
+        r#"$P keys create local://default {KEYS} >/dev/null
+        printf '[server]\nlisten = "127.0.0.1:0"\n[keys]\nlocal_keyring = "keys"\n[audit]\nfolder = "audit"\n[namespaces.default]\nencrypt = ["local://default"]\n' > codec.toml
+        mkdir -m 700 audit; mount -o remount,ro "$PWD" || exit 99
+        $P serve --config codec.toml; echo "=serve $?""#
+    ));
+    assert_eq!(results(&output), ["serve 73"], "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("audit"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
 fn audited(folder: &Path) -> String {
     format!("[audit]\nfolder = '{}'\n{DEFAULT}", folder.display())
 }

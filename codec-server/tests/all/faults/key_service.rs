@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 use crate::support::{Cloud, CodecServer, Http2, body_of, plain, until};
 
 /// A key service, and a server that is ready.
-fn ready(runtime: &Runtime) -> (Cloud, CodecServer) {
+pub(super) fn ready(runtime: &Runtime) -> (Cloud, CodecServer) {
     let cloud = runtime.block_on(Cloud::start());
     let mut server = cloud.server();
     server.wait_for_log("ready: every encrypting key answers");

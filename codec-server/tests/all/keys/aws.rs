@@ -401,13 +401,16 @@ fn the_variables_for_keys_decide_how_they_are_created() {
     let bench = Bench::with_variables(&[("KMS_ENABLE_MULTI_REGION", "true")]);
     bench.json(&SETUP);
     assert_eq!(bench.asked("CreateKey")[0]["MultiRegion"], true);
+    assert_eq!(bench.json(&["describe", ALIAS])["origin"], "service");
     assert_eq!(bench.json(&SETUP)["changed"], false);
 
     let bench = Bench::with_variables(&[
         ("KMS_ENABLE_CLOUDHSM", "true"),
         ("KMS_CUSTOM_KEY_STORE_ID", "cks-1234"),
     ]);
-    bench.json(&["create", ALIAS, "--rotation-period", "never"]);
+    let created = bench.json(&["create", ALIAS, "--rotation-period", "never"]);
+    assert_eq!(created["origin"], "cloudhsm");
+    assert_eq!(bench.json(&["describe", ALIAS])["origin"], "cloudhsm");
     let asked = &bench.asked("CreateKey")[0];
     assert_eq!(
         (&asked["Origin"], &asked["CustomKeyStoreId"]),

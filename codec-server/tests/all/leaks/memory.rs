@@ -4,11 +4,9 @@ use std::thread;
 
 use dev_servers::memory_holds;
 use nix::sys::signal::Signal;
-use serde_json::Value;
-use temporal_kms_codec::{EncryptionContext, WrappedDek, kms::local::LocalKeyring};
-use tokio::runtime::Runtime;
 
-use crate::support::{CodecServer, create_key, decode64, plain, until};
+use super::data_key::data_key;
+use crate::support::{CodecServer, create_key, plain, until};
 
 /// So many requests at a time reach every thread of the server.
 const AT_A_TIME: usize = 8;
@@ -35,18 +33,6 @@ fn wait_until_erased(server: &CodecServer, secret: &[u8]) {
     });
 }
 
-/// The data key of a sealed payload.
-fn data_key_of(server: &CodecServer, sealed: &Value) -> Vec<u8> {
-    let wrapped = decode64(&sealed["payloads"][0]["metadata"]["encrypted-dek"]);
-    let context = EncryptionContext::new([("namespace".to_owned(), "default".to_owned())].into());
-    let key = LocalKeyring::open(server.keyring()).key("first").unwrap();
-    let unwrapped = Runtime::new().unwrap().block_on(async {
-        key.unwrap(&WrappedDek::new(wrapped), &context.unwrap())
-            .await
-    });
-    unwrapped.unwrap().expose().to_vec()
-}
-
 #[test]
 fn a_data_key_that_was_replaced_is_not_in_memory() {
     let server = CodecServer::configured(|_| {
@@ -55,7 +41,7 @@ fn a_data_key_that_was_replaced_is_not_in_memory() {
             .to_owned()
     });
     let sealed = server.encode("default", &plain(&["a"]));
-    let data_key = data_key_of(&server, &sealed);
+    let data_key = data_key(&server, "first", &sealed);
     assert!(
         holds(&server, &data_key),
         "the data key is not where this test looks"
@@ -77,7 +63,10 @@ fn a_key_that_is_not_configured_any_more_is_not_in_memory() {
         "[namespaces.default]\nencrypt = [\"local://first\"]\n".to_owned()
     });
     let sealed = server.encode("default", &plain(&["a"]));
-    let (key, data_key) = (server.key_bytes("first"), data_key_of(&server, &sealed));
+    let (key, data_key) = (
+        server.key_bytes("first"),
+        data_key(&server, "first", &sealed),
+    );
     assert!(holds(&server, &key), "the key is not where this test looks");
     assert!(holds(&server, &data_key));
 
@@ -94,7 +83,7 @@ fn a_data_key_that_is_dropped_on_demand_is_not_in_memory() {
         "[namespaces.default]\nencrypt = [\"local://first\"]\n".to_owned()
     });
     let sealed = server.encode("default", &plain(&["a"]));
-    let data_key = data_key_of(&server, &sealed);
+    let data_key = data_key(&server, "first", &sealed);
     assert!(holds(&server, &data_key));
     server.signal(Signal::SIGUSR1);
     server.wait_for_log("every data key in memory is dropped");

@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use temporal_kms_codec_service::auth::NewToken;
 
+use super::data_key::data_key;
 use crate::support::{
     Answer, CodecServer, Collector, SECRET, body_of, decode64, encode64, plain, plain_payload, post,
 };
@@ -28,15 +29,25 @@ impl Secrets {
     }
 
     /// Each with its name.
-    fn all(&self, server: &CodecServer) -> [(&'static str, Forms); 5] {
+    fn all(&self, server: &CodecServer) -> [(&'static str, Forms); 6] {
+        let sealed = self.call(server, "/encode", "default", &body_of(&plain(&["a"])));
         [
             ("the plaintext", SECRET.as_bytes()),
             ("the key", &server.key_bytes("default")),
+            // The same data key seals all payloads of the test.
+            ("the data key", &data_key(server, "default", &sealed.json())),
             ("the token", self.token.token.as_bytes()),
             ("a wrong token", self.wrong_token.token.as_bytes()),
             ("the collector's token", self.collector_token.as_bytes()),
         ]
         .map(|(name, secret)| (name, Forms::of(secret)))
+    }
+
+    /// A request with the token that the server accepts.
+    fn call(&self, server: &CodecServer, path: &str, namespace: &str, body: &[u8]) -> Answer {
+        let bearer = format!("Bearer {}", self.token.token.as_str());
+        let headers = [("Authorization", &*bearer), ("X-Namespace", namespace)];
+        server.post(path, &headers, body)
     }
 }
 
@@ -109,13 +120,8 @@ fn provoke(server: &CodecServer, secrets: &Secrets) -> Vec<Answer> {
     let bearer = format!("Bearer {}", secrets.token.token.as_str());
     let wrong = format!("Bearer {}", secrets.wrong_token.token.as_str());
     let basic = format!("Basic {}", encode64(format!("user:{SECRET}").as_bytes()));
-    let as_program = |path: &str, namespace: &str, body: &[u8]| {
-        server.post(
-            path,
-            &[("Authorization", &bearer), ("X-Namespace", namespace)],
-            body,
-        )
-    };
+    let as_program =
+        |path: &str, namespace: &str, body: &[u8]| secrets.call(server, path, namespace, body);
     let body = body_of(&plain(&[SECRET]));
     let sealed = as_program("/encode", "default", &body).json();
     assert_eq!(

@@ -473,20 +473,25 @@ fn a_browser_is_sent_to_the_issuer() {
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         server.raw(request.as_bytes())
     };
-    let begun = get("/auth/login?return_to=/whoami");
-    assert_eq!(begun.status, 303, "{}", begun.body);
-    let location = begun.header("location").unwrap();
-    assert!(location.starts_with(issuer.issuer()), "{location}");
-    let cookie = begun.header("set-cookie").unwrap();
-    assert!(cookie.starts_with("__Host-codec-login="), "{cookie}");
-    assert_eq!(begun.header("cache-control"), Some("no-store"));
+    for path in ["/auth/login", "/login"] {
+        let begun = get(&format!("{path}?return_to=/whoami"));
+        assert_eq!(begun.status, 303, "{}", begun.body);
+        let location = begun.header("location").unwrap();
+        assert!(location.starts_with(issuer.issuer()), "{location}");
+        let cookie = begun.header("set-cookie").unwrap();
+        assert!(cookie.starts_with("__Host-codec-login="), "{cookie}");
+        assert_eq!(begun.header("cache-control"), Some("no-store"));
+    }
     assert_eq!(get("/auth/callback?code=x&state=y").status, 400);
     // Another site must not sign people out.
     let foreign = [("Origin", "https://evil.example")];
-    server
-        .post("/auth/logout", &foreign, b"")
-        .refused(403, "allowed_origins");
-    assert_eq!(server.post("/auth/logout", &[], b"").status, 303);
+    for path in ["/auth/logout", "/logout"] {
+        server
+            .post(path, &foreign, b"")
+            .refused(403, "allowed_origins");
+        assert_eq!(server.post(path, &[], b"").status, 303);
+        assert_ne!(get(path).status, 303, "a link must not sign people out");
+    }
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn both_check_and_serve_refuse_what_cannot_work_with_the_same_words() {
         ),
         (
             format!("{keys}gcp_endpoint = \"https://example.com\"\n{namespace}"),
-            "codec.toml:3: keys.gcp_endpoint: it must be an emulator on this machine",
+            "codec.toml:3: keys.gcp_endpoint: it must be Cloud KMS at Google, such as",
         ),
         (
             format!("{keys}aws_endpoint = \"nonsense\"\n{namespace}"),

@@ -379,7 +379,7 @@ fn one_undecodable_payload_fails_the_request_or_becomes_a_placeholder() {
         "{text}"
     );
 
-    // Whoever edits what a page shows must not save a placeholder in the place of the value.
+    // A user who edits what a page shows must not save a placeholder in the place of the value.
     for namespace in ["people", "default"] {
         let shown = json!({ "payloads": [plain_payload("new"), placeholder] });
         server

@@ -43,11 +43,16 @@ impl Cloud {
         CodecServer::configured_with(&[("GCP_KMS_ENDPOINT", &url)], |_| Self::configuration())
     }
 
-    /// One namespace, and calls of the key that end soon.
+    /// One namespace, a place for each request, and calls of the key that end soon.
     pub(crate) fn configuration() -> String {
-        // A place for each request: on a slow machine some would wait too long. `permit.rs` tests how places are shared.
+        // On a slow machine some would wait too long for a place.
+        format!("max_requests = 1000\n{}", Self::namespace())
+    }
+
+    /// One namespace, and calls of the key that end soon.
+    pub(crate) fn namespace() -> String {
         format!(
-            "max_requests = 1000\n[namespaces.default]\nencrypt = [\"{CLOUD_KEY}\"]\n\
+            "[namespaces.default]\nencrypt = [\"{CLOUD_KEY}\"]\n\
              [keys.calls]\nattempt_timeout = \"500ms\"\ntotal_timeout = \"2s\"\nbreaker_pause = \"100ms\"\n"
         )
     }

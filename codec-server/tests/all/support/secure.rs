@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dev_servers::certificates::{Authority, CertifiedKey};
 use h2::client::SendRequest;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
@@ -125,6 +125,19 @@ impl Http2 {
         count: usize,
         bodies: &[Vec<u8>],
     ) -> Vec<u16> {
+        let answers = Self::answers_at_once(url, path, &[], count, bodies).await;
+        let statuses = answers.iter().map(|answer| answer.status().as_u16());
+        statuses.collect()
+    }
+
+    /// As [`at_once`](Self::at_once), with these headers, and the whole answers.
+    pub(crate) async fn answers_at_once(
+        url: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        count: usize,
+        bodies: &[Vec<u8>],
+    ) -> Vec<Response<String>> {
         // As many connections as a browser and its proxies would open.
         let mut connections = Vec::new();
         for _ in 0..16 {
@@ -133,7 +146,7 @@ impl Http2 {
         let requests = (0..count).map(|number| {
             let connection = connections[number % connections.len()].clone();
             let body = &bodies[number % bodies.len()];
-            async move { connection.post(path, &[], body).await.unwrap().0.as_u16() }
+            async move { connection.send(path, headers, body).await.unwrap() }
         });
         futures::future::join_all(requests).await
     }
@@ -154,19 +167,27 @@ impl Http2 {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<(StatusCode, String), h2::Error> {
+        let answer = self.send(path, headers, body).await?;
+        Ok((answer.status(), answer.into_body()))
+    }
+
+    async fn send(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<String>, h2::Error> {
         let mut ready = self.0.clone().ready().await?;
         let (answer, mut sender) = ready.send_request(Self::request(path, headers), false)?;
         sender.send_data(Bytes::copy_from_slice(body), true)?;
-        let answer = answer.await?;
-        let status = answer.status();
-        let mut body = answer.into_body();
+        let (head, mut body) = answer.await?.into_parts();
         let mut text = Vec::new();
         while let Some(data) = body.data().await {
             let data = data?;
             body.flow_control().release_capacity(data.len())?;
             text.extend_from_slice(&data);
         }
-        Ok((status, String::from_utf8(text).unwrap()))
+        Ok(Response::from_parts(head, String::from_utf8(text).unwrap()))
     }
 
     pub(crate) async fn json(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Value {

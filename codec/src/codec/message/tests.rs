@@ -3,6 +3,8 @@
 #[path = "../../../../tests/vectors/cases.rs"]
 mod vectors;
 
+use temporal_kms_codec_proto::SharedPayload;
+
 use self::vectors::{Case, cases};
 use super::*;
 use crate::Dek;
@@ -71,16 +73,51 @@ fn sealing_gives_the_bytes_of_every_vector() {
     {
         let payload = content::decode(&hex::decode(&case.plaintext).unwrap()).unwrap();
         let message_id = hex::decode(&case.message_id).unwrap().try_into().unwrap();
-        let sealed = seal_v2_as(
-            message_id,
-            &case.data_key(),
-            &mut AdditionalData::new(&case.context()),
-            Compression::None,
-            &payload,
-        )
-        .unwrap();
-        assert_eq!(hex::encode(sealed), case.data, "{}", case.name);
+        let (key, context) = (case.data_key(), case.context());
+        let mut sealer = BatchSealer::new(&key, &context, 1);
+        for mut shared in [
+            SharedPayload::from(payload.clone()),
+            with_sealing_room(payload),
+        ] {
+            let sealed = sealer.seal_as(message_id, &mut shared).unwrap();
+            assert_eq!(hex::encode(&*sealed), case.data, "{}", case.name);
+        }
     }
+}
+
+/// The payload with room around its data.
+fn with_sealing_room(payload: Payload) -> SharedPayload {
+    let before = SEALING_ROOM.before;
+    let mut buffer = Vec::with_capacity(before + payload.data.len() + SEALING_ROOM.behind);
+    buffer.resize(before, 0);
+    buffer.extend_from_slice(&payload.data);
+    let mut shared = SharedPayload::from(payload);
+    shared.data = Data::behind(before, buffer);
+    shared
+}
+
+#[test]
+fn data_with_room_are_sealed_where_they_are_and_nothing_of_them_is_left() {
+    let key = ExpandedDek::new(Dek::new([9; 32]));
+    let context = EncryptionContext::empty();
+    let mut payload = with_sealing_room(Payload {
+        metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+        data: b"secret".repeat(100),
+        ..Payload::default()
+    });
+    let place = payload.data.as_ptr();
+    let sealed = seal(&key, &context, &mut payload);
+    assert!(payload.data.is_empty());
+    let (buffer, start) = sealed.into_buffer();
+    assert!(buffer.as_ptr_range().contains(&place));
+    assert!(!buffer.windows(6).any(|bytes| bytes == b"secret"));
+    assert!(buffer[..start].iter().all(|byte| *byte == 0));
+}
+
+/// The `data` of a batch of one payload.
+fn seal(key: &ExpandedDek, context: &EncryptionContext, payload: &mut impl PayloadParts) -> Data {
+    let mut sealer = BatchSealer::new(key, context, 1);
+    sealer.seal(payload).unwrap()
 }
 
 #[test]
@@ -91,13 +128,7 @@ fn a_changed_bit_anywhere_is_refused() {
         data: b"secret".to_vec(),
         ..Payload::default()
     };
-    let sealed = seal_v2(
-        &key,
-        &mut AdditionalData::new(&context),
-        Compression::None,
-        &payload,
-    )
-    .unwrap();
+    let sealed = seal(&key, &context, &mut payload.clone()).into_vec();
     let open = |data: Vec<u8>| {
         Header::parse(&data).and_then(|header| {
             open_v2(
@@ -129,8 +160,9 @@ fn version_1_round_trips_and_refuses_changes() {
         data: b"secret".to_vec(),
         ..Payload::default()
     };
-    let sealed = seal_v1(&key, &payload).unwrap();
-    assert_ne!(sealed, seal_v1(&key, &payload).unwrap(), "nonces repeat");
+    let seal = || seal_v1(&key, &mut payload.clone()).unwrap().into_vec();
+    let sealed = seal();
+    assert_ne!(sealed, seal(), "nonces repeat");
     assert_eq!(open_v1(&key, sealed.clone().into()).unwrap(), payload);
     for position in 0..sealed.len() {
         let mut changed = sealed.clone();
@@ -155,7 +187,8 @@ fn compressed_payloads_round_trip_and_stop_at_the_limit() {
         ..Payload::default()
     };
     let context = EncryptionContext::empty();
-    let sealed = seal_v2(&key, &mut AdditionalData::new(&context), zstd, &payload).unwrap();
+    let mut sealer = BatchSealer::new(&key, &context, 1).compressing(zstd, LIMIT);
+    let sealed = sealer.seal(&mut payload.clone()).unwrap().into_vec();
     assert!(sealed.len() < 1000, "{} bytes", sealed.len());
     // The buffer of a ciphertext never held the plaintext: what lies behind its end is not erased.
     assert!(sealed.capacity() < 2000, "{} bytes", sealed.capacity());
@@ -213,12 +246,13 @@ fn the_usual_way_agrees_with_the_other() {
 #[test]
 fn altered_data_are_given_back_without_their_content() {
     let key = ExpandedDek::new(Dek::new([9; 32]));
-    let mut additional = AdditionalData::new(&EncryptionContext::empty());
-    let payload = Payload {
+    let context = EncryptionContext::empty();
+    let mut additional = AdditionalData::new(&context);
+    let mut payload = Payload {
         data: b"secret".to_vec(),
         ..Payload::default()
     };
-    let mut sealed = seal_v2(&key, &mut additional, Compression::None, &payload).unwrap();
+    let mut sealed = seal(&key, &context, &mut payload).into_vec();
     *sealed.last_mut().unwrap() ^= 1;
     let given_back = decrypt_usual_v2(&key, &mut additional, sealed.clone()).unwrap_err();
     assert_eq!(given_back[..HEADER_LEN], sealed[..HEADER_LEN]);

@@ -1,20 +1,16 @@
 //! Payloads that are encrypted several times over.
 
 use super::*;
-use crate::codec::{decode::MAX_NESTING, message};
+use crate::codec::{decode::MAX_NESTING, message::BatchSealer};
 
 /// Encrypts a payload even when it is encrypted already, as earlier versions of this codec did.
 async fn layer(codec: &Codec, payload: &Payload) -> Payload {
     let active = &codec.encryption().unwrap().active_v2;
     let key = active.acquire(1, 1).await.unwrap();
+    let mut sealer = BatchSealer::new(&key.data_key, active.context(), 1);
+    let sealed = sealer.seal(&mut payload.clone()).unwrap();
     Payload {
-        data: message::seal_v2(
-            &key.data_key,
-            &mut message::AdditionalData::new(active.context()),
-            Compression::None,
-            payload,
-        )
-        .unwrap(),
+        data: sealed.into_vec(),
         metadata: (*key.metadata).clone(),
         external_payloads: vec![],
     }

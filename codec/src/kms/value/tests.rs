@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     Codec, EncryptionContext, Format, Namespace, Payload,
-    kms::{KeyDescription, Protection, SettingKind, SettingRow, SettingTable, Variables},
+    kms::{Protection, SettingKind, SettingRow, SettingTable, UsableKey, Variables},
 };
 
 /// A key service as another crate would have it. Its keys live in memory.
@@ -92,12 +92,8 @@ impl KeyProvider for MemoryKey {
         Ok(Zeroizing::new(opened.map_err(|_| refused())?.to_vec()))
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        Ok(KeyDescription::new(
-            self.0.clone(),
-            "1",
-            Protection::Software,
-        ))
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
+        Ok(UsableKey::new(self.0.clone(), "1", Protection::Software))
     }
 }
 

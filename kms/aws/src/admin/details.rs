@@ -100,6 +100,7 @@ async fn describe(
     let arn = arn.ok_or_else(|| unreadable(key))?;
     Ok(
         KeyDetails::new(arn_uri(key, &arn)?, purpose, metadata::protection(metadata))
+            .with_origin(metadata::origin(metadata))
             .with_primary(primary)
             .with_created(time(metadata.creation_date()))
             .with_rotation_period(rotation.period)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use prost::Message as _;
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyUri, Namespace, ProviderError,
-    ProviderErrorKind, WrappedDek,
+    Dek, EncryptionContext, KeyProvider, KeyUri, Namespace, ProviderError, ProviderErrorKind,
+    UsableKey, WrappedDek,
 };
 use temporal_kms_codec::{Codec, Error, Format, Payload, Sealer};
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ use crate::suite::{Suite, context, formats};
 pub async fn no_payload_opens_as_another(suite: &Suite) {
     let key = suite.create("k").await;
     // The limits of a key may depend on its kind.
-    key.describe().await.expect("described");
+    key.check_usable().await.expect("described");
     let formats = formats(&*key);
     let writers = formats.iter().map(|format| codec(&key, *format, None));
     let writers: Vec<_> = writers.collect();
@@ -77,7 +77,7 @@ pub async fn no_payload_opens_as_another(suite: &Suite) {
 /// A ciphertext of another program at the same service does not open as a payload.
 pub async fn what_the_kms_encrypts_for_others_opens_as_nothing(suite: &Suite) {
     let key = suite.create("k").await;
-    key.describe().await.expect("described");
+    key.check_usable().await.expect("described");
     let known = [7; Dek::LEN];
     for len in key.limits().min_plaintext..=64 {
         let ciphertext = key.encrypt(&vec![7; len]).await.expect("encrypted");
@@ -192,7 +192,7 @@ impl KeyProvider for Forger {
         Ok((dek, wrapped))
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         Err(self.error())
     }
 }

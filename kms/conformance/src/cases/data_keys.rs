@@ -28,7 +28,7 @@ pub async fn wraps_and_unwraps(suite: &Suite) {
             assert_eq!(opened.expose(), dek.expose());
         }
     }
-    let described = key.describe().await.expect("described");
+    let described = key.check_usable().await.expect("described");
     assert_eq!(&described.uri, key.uri());
 }
 
@@ -115,7 +115,7 @@ pub async fn no_altered_byte_opens(suite: &Suite) {
 pub async fn an_unknown_key_is_told(suite: &Suite) {
     let asked = async || -> Result<Arc<dyn KeyProvider>, _> {
         let key = suite.try_open("nobody").await?;
-        key.describe().await?;
+        key.check_usable().await?;
         Ok(key)
     };
     assert_eq!(kind(asked().await), Kind::KeyNotFound);

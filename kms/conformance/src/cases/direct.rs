@@ -9,7 +9,7 @@ use crate::suite::{Suite, kind};
 pub async fn takes_the_least_and_the_most(suite: &Suite) {
     let key = suite.create("k").await;
     // The limits of a key may depend on its kind.
-    key.describe().await.expect("described");
+    key.check_usable().await.expect("described");
     let limits = key.limits();
     let (least, most) = (limits.min_plaintext, limits.max_plaintext);
     assert!(least <= 1 && most >= 4096, "{least} to {most} bytes");

@@ -83,7 +83,7 @@ pub async fn what_is_disabled_does_nothing(suite: &Suite) {
             let context = EncryptionContext::empty();
             assert_eq!(kind(key.generate_dek(&context).await), Kind::KeyDisabled);
             assert_eq!(kind(key.encrypt(b"x").await), Kind::KeyDisabled);
-            assert_eq!(kind(key.describe().await), Kind::KeyDisabled);
+            assert_eq!(kind(key.check_usable().await), Kind::KeyDisabled);
         }
         // Data keys that the new version wrapped do not need the old version.
         Unit::Version => {

@@ -15,10 +15,10 @@ use super::{
     operation::{Call, Operation},
     version::VersionUsed,
 };
-use crate::KeyUri;
+use crate::{KeyUri, ProviderErrorKind};
 
-/// Upper bounds of the latency histogram's buckets in milliseconds; a KMS call takes 10 to 130 ms.
-const BUCKETS_MS: [u64; 12] = [1, 5, 10, 20, 35, 50, 75, 100, 150, 300, 1000, 5000];
+/// Bounds of the latency's buckets in milliseconds; a KMS call takes 10 to 130 ms.
+const BOUNDS_MS: [u64; 12] = [1, 5, 10, 20, 35, 50, 75, 100, 150, 300, 1000, 5000];
 
 /// Outcomes of calls to key management services, by key and operation. Labels hold names only, never key material.
 #[derive(Default)]
@@ -61,13 +61,24 @@ pub struct OperationMetrics {
     pub calls: u64,
     /// Attempts beyond the first.
     pub retries: u64,
-    /// Failed calls by kind, and `given_up`.
-    pub errors: BTreeMap<&'static str, u64>,
+    /// Failed calls by the kind of their errors.
+    pub failures: BTreeMap<ProviderErrorKind, u64>,
+    /// Calls that their callers gave up.
+    pub given_up: u64,
     /// The total time of all calls.
     pub total_time: Duration,
-    /// How many calls took at most this many milliseconds, by ascending bounds. `None` is the last bucket, without
-    /// bound.
-    pub latency: Vec<(Option<u64>, u64)>,
+    /// How many calls took at most how long, by ascending bounds. Each bucket has the calls of those before it, too.
+    pub latency: Vec<LatencyBucket>,
+}
+
+/// How many calls took at most a certain time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LatencyBucket {
+    /// The longest time. `None` in the last bucket, which has all calls.
+    pub at_most: Option<Duration>,
+    /// How many calls.
+    pub calls: u64,
 }
 
 impl KmsMetrics {
@@ -106,17 +117,21 @@ impl KmsMetrics {
             metrics.calls += 1;
             metrics.total_time += took;
             if metrics.latency.is_empty() {
-                let bounds = BUCKETS_MS.into_iter().map(Some).chain([None]);
-                metrics.latency = bounds.map(|bound| (bound, 0)).collect();
+                let bounds = BOUNDS_MS.map(Duration::from_millis).map(Some);
+                let bounds = bounds.into_iter().chain([None]);
+                metrics.latency = bounds
+                    .map(|at_most| LatencyBucket { at_most, calls: 0 })
+                    .collect();
             }
-            let millis = took.as_millis();
-            for (bound, count) in &mut metrics.latency {
-                if bound.is_none_or(|bound| millis <= u128::from(bound)) {
-                    *count += 1;
+            for bucket in &mut metrics.latency {
+                if bucket.at_most.is_none_or(|at_most| took <= at_most) {
+                    bucket.calls += 1;
                 }
             }
-            if matches!(outcome, Outcome::Failed(_) | Outcome::GivenUp) {
-                *metrics.errors.entry(outcome.as_str()).or_default() += 1;
+            match outcome {
+                Outcome::Failed(kind) => *metrics.failures.entry(kind).or_default() += 1,
+                Outcome::GivenUp => metrics.given_up += 1,
+                Outcome::Done | Outcome::NotVerified => {}
             }
         });
     }

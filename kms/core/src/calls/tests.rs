@@ -56,7 +56,7 @@ async fn transient_failures_are_retried_and_counted() {
     assert_eq!(f.faulty.calls(), 4);
     let numbers = f.numbers();
     assert_eq!(
-        (numbers.calls, numbers.retries, numbers.errors.len()),
+        (numbers.calls, numbers.retries, numbers.failures.len()),
         (1, 3, 0)
     );
 }
@@ -66,7 +66,7 @@ async fn attempts_end_with_the_last_failure() {
     let f = fixture(&CallPolicy::default(), vec![Fails(Throttled); 9]);
     assert_eq!(f.fails().await, Throttled);
     assert_eq!(f.faulty.calls(), 4);
-    assert_eq!(f.numbers().errors, [("throttled", 1)].into());
+    assert_eq!(f.numbers().failures, [(Throttled, 1)].into());
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,7 +190,7 @@ async fn every_operation_passes_and_is_counted_under_its_name() {
     );
     f.key.encrypt(b"x").await.unwrap();
     f.key.decrypt(b"x").await.unwrap();
-    f.key.describe().await.unwrap();
+    f.key.check_usable().await.unwrap();
     assert_eq!(f.key.limits().max_plaintext, 7);
     let counted: Vec<_> = f
         .metrics
@@ -337,8 +337,14 @@ async fn a_call_that_is_given_up_is_counted() {
     );
     let numbers = f.numbers();
     assert_eq!(numbers.calls, 1);
-    assert_eq!(numbers.errors, [("given_up", 1)].into());
+    assert_eq!((numbers.failures.len(), numbers.given_up), (0, 1));
     assert_eq!(numbers.total_time, limit);
+    for bucket in &numbers.latency {
+        let is_within = bucket.at_most.is_none_or(|at_most| limit <= at_most);
+        assert_eq!(bucket.calls, u64::from(is_within), "{bucket:?}");
+    }
+    assert!(numbers.latency.is_sorted_by_key(|bucket| bucket.calls));
+    assert_eq!(numbers.latency.last().unwrap().at_most, None);
 }
 
 /// Keeps its notes slowly, or not at all.
@@ -386,7 +392,8 @@ async fn metrics_are_those_of_the_service_and_not_of_the_observer() {
         assert_eq!(counted.len(), calls);
         for (_, _, numbers) in counted {
             assert_eq!(numbers.calls, 1);
-            assert!(numbers.errors.is_empty(), "{numbers:?}");
+            assert!(numbers.failures.is_empty(), "{numbers:?}");
+            assert_eq!(numbers.given_up, 0);
             assert_eq!(numbers.total_time, Duration::ZERO);
         }
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::{
-    EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyUri, Protection, ProviderError,
+    EncryptionContext, KeyLimits, KeyProvider, KeyUri, Protection, ProviderError, UsableKey,
 };
 
 /// A key whose ciphertexts are the plaintexts.
@@ -48,12 +48,8 @@ impl KeyProvider for PlainKey {
         Ok(Zeroizing::new(sealed.to_vec()))
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        Ok(KeyDescription::new(
-            self.uri.clone(),
-            "1",
-            Protection::Software,
-        ))
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
+        Ok(UsableKey::new(self.uri.clone(), "1", Protection::Software))
     }
 
     fn limits(&self) -> KeyLimits {

@@ -18,7 +18,7 @@ async fn without_instructions_the_key_behind_it_answers_and_calls_are_counted() 
     assert_eq!(opened.expose(), dek.expose());
     let ciphertext = key.encrypt(b"x").await.unwrap();
     assert_eq!(*key.decrypt(&ciphertext).await.unwrap(), b"x");
-    key.describe().await.unwrap();
+    key.check_usable().await.unwrap();
     assert_eq!((key.calls(), key.calls_of(Operation::Wrap)), (6, 2));
     assert_eq!(key.most_concurrent(), 1);
 }
@@ -109,5 +109,5 @@ async fn a_call_that_stalls_is_answered_after_recovery() {
 async fn a_broken_provider_panics() {
     let key = FaultyKey::new("k");
     key.next([Panics]);
-    let _ = key.describe().await;
+    let _ = key.check_usable().await;
 }

@@ -1,6 +1,6 @@
 //! Names of Temporal namespaces.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use crate::ConfigurationError;
 
@@ -40,6 +40,13 @@ impl FromStr for Namespace {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         Self::new(name)
+    }
+}
+
+/// A map of namespaces can be asked for a name that may not be one.
+impl Borrow<str> for Namespace {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

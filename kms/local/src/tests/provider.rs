@@ -89,7 +89,7 @@ async fn rotation_keeps_old_keys_and_reaches_running_processes() {
     assert_eq!(new.as_bytes()[1..5], id.to_be_bytes());
     assert_ne!(old.as_bytes()[1..5], id.to_be_bytes());
     assert_eq!(
-        running.describe().await.unwrap().primary_version,
+        running.check_usable().await.unwrap().primary_version,
         id.to_string()
     );
     assert_eq!(
@@ -107,7 +107,7 @@ fn processes_that_start_together_share_one_keyset() {
             let keyring = keyring.clone();
             std::thread::spawn(move || {
                 let key = keyring.key_or_create("default").unwrap();
-                futures::executor::block_on(key.describe())
+                futures::executor::block_on(key.check_usable())
                     .unwrap()
                     .primary_version
             })

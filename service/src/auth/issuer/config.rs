@@ -29,7 +29,7 @@ pub(in crate::auth) struct IssuerConfig {
     pub(super) keys: KeyTimes,
     pub(super) claims: ClaimNames,
     pub(super) grants: Grants,
-    /// The issuer that is known beforehand, by its URL or by `profile`.
+    /// The issuer that is known beforehand, by its URL or by `profile`. The URL counts first.
     pub(super) profile: Option<&'static Profile>,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Grants {
 impl IssuerConfig {
     /// `None` when it has mistakes, which are reported.
     pub(in crate::auth) fn read(mut section: Section<'_>) -> Option<Self> {
-        let profile = section.value("profile", Profile::of);
+        let named = section.value("profile", Profile::of);
         let issuer = section.text("issuer", |text| {
             let url = address::parse(text)?;
             if url.query().is_some() {
@@ -77,6 +77,11 @@ impl IssuerConfig {
             }
             Ok((text.to_owned(), url))
         });
+        // What a token is worth depends on who has signed it, and not on how the file names the issuer.
+        let by_url = issuer
+            .as_ref()
+            .and_then(|(issuer, _)| Profile::of_issuer(issuer));
+        let profile = by_url.or(named);
         let jwks_url = section.text("jwks_url", |text| Ok(address::parse(text)?));
         let audience = section.list("audience", name);
         let id_token_audience = section.list("id_token_audience", name).unwrap_or_default();
@@ -106,7 +111,7 @@ impl IssuerConfig {
         }
         let has_issuer = section.holds("issuer");
         // Another issuer has other keys.
-        let known = profile.filter(|_| !has_issuer);
+        let known = by_url.or(named.filter(|_| !has_issuer));
         let default =
             known.and_then(|known| Some((known.issuer.to_owned(), known.issuer.parse().ok()?)));
         let jwks_url = jwks_url.or_else(|| known?.jwks_url.parse().ok());
@@ -116,8 +121,6 @@ impl IssuerConfig {
         }
         section.finish();
         let (issuer, url) = issuer.or(default)?;
-        // What an address is worth depends on who has signed it, and not on how the file names the issuer.
-        let profile = Profile::of_issuer(&issuer).or(profile);
         Some(Self {
             issuer,
             url,
@@ -157,8 +160,8 @@ fn claim_names(section: &mut Section<'_>, profile: Option<&Profile>) -> ClaimNam
         };
         if section.holds(key) {
             section.report(format!(
-                "`{key}` must not be set with the profile {}; remove it",
-                profile.name
+                "`{key}` must not be set with the profile {} or its issuer {}; remove it",
+                profile.name, profile.issuer
             ));
         }
         None

@@ -1,4 +1,4 @@
-//! Issuers that are known beforehand: `profile` of `[auth.issuers.NAME]`.
+//! Issuers that are known beforehand, by `profile` of `[auth.issuers.NAME]` or by their URL.
 //!
 //! Everybody can get a token of these issuers, so a configuration has to say who may call.
 

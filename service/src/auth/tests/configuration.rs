@@ -73,7 +73,7 @@ fn a_server_without_a_way_to_authenticate_is_open() {
 /// A text, the line of its mistake, the setting, and a part of the message.
 type Mistake<'m> = (&'m str, usize, &'m str, &'m str);
 
-const MISTAKES: [Mistake<'_>; 49] = [
+const MISTAKES: [Mistake<'_>; 55] = [
     (
         "[auth]\nmax_token = \"1B\"",
         2,
@@ -250,6 +250,43 @@ const MISTAKES: [Mistake<'_>; 49] = [
     ),
     (
         "[auth.issuers.a]\nprofile = \"google\"\naudience = [\"x\"]\ngroups_claim = \"groups\"\nemails = { \"a@example.com\" = [\"a:read\"] }",
+        1,
+        "auth.issuers.a",
+        "must not be set with the profile google",
+    ),
+    // The URL of an issuer that everybody has tokens of counts as its profile.
+    (
+        "[auth.issuers.a]\nissuer = \"https://login.tmprl.cloud/\"\naudience = [\"https://saas-api.tmprl.cloud\"]",
+        1,
+        "auth.issuers.a",
+        "every customer of Temporal Cloud",
+    ),
+    (
+        "[auth.issuers.a]\nissuer = \"https://login.tmprl.cloud/\"\nsubjects = { s = [\"a:read\"] }",
+        1,
+        "auth.issuers.a",
+        "every customer of Temporal Cloud",
+    ),
+    (
+        "[auth.issuers.a]\nissuer = \"https://login.tmprl.cloud/\"\ngroups_claim = \"groups\"\ndomains = { \"example.com\" = [\"a:read\"] }",
+        1,
+        "auth.issuers.a",
+        "must not be set with the profile temporal-cloud",
+    ),
+    (
+        "[auth.issuers.a]\nprofile = \"google\"\nissuer = \"https://login.tmprl.cloud/\"\nsubjects = { s = [\"a:read\"] }",
+        1,
+        "auth.issuers.a",
+        "every customer of Temporal Cloud",
+    ),
+    (
+        "[auth.issuers.a]\nissuer = \"https://accounts.google.com\"\naudience = [\"https://tasks.example\"]",
+        1,
+        "auth.issuers.a",
+        "every Google account can get a token",
+    ),
+    (
+        "[auth.issuers.a]\nissuer = \"https://accounts.google.com\"\nid_token_audience = [\"x\"]\ngroups_claim = \"hd\"\ndomains = { \"example.com\" = [\"a:read\"] }",
         1,
         "auth.issuers.a",
         "must not be set with the profile google",

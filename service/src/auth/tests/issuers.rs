@@ -403,11 +403,40 @@ async fn several_issuers_are_told_apart() {
 
 #[tokio::test]
 async fn temporal_cloud_users_are_those_of_the_configuration() {
-    const EMAIL: &str = "https://saas-api.tmprl.cloud/user/email";
     let server = Server::local().await.unwrap();
-    let authenticator = open(&format!(
-        "[auth.issuers.cloud]\nprofile = \"temporal-cloud\"\nissuer = \"{}\"\ndomains = {{ \"example.com\" = [\"payments.a1b2c:read\"] }}\n",
+    let names_cloud = format!(
+        "profile = \"temporal-cloud\"\nissuer = \"{}\"",
         server.issuer()
+    );
+    temporal_cloud_gives_no_permissions(&server, &names_cloud).await;
+}
+
+#[tokio::test]
+async fn temporal_cloud_is_known_by_its_url() {
+    let server = issuer_at("https://login.tmprl.cloud/").await;
+    let names_cloud = format!(
+        "issuer = \"{}\"\njwks_url = \"http://{}/keys\"",
+        server.issuer(),
+        server.address()
+    );
+    temporal_cloud_gives_no_permissions(&server, &names_cloud).await;
+}
+
+/// An issuer whose tokens have this URL.
+async fn issuer_at(url: &str) -> Server {
+    let options = Options {
+        issuer: Some(url.to_owned()),
+        ..Options::default()
+    };
+    Server::start(([127, 0, 0, 1], 0).into(), options)
+        .await
+        .unwrap()
+}
+
+async fn temporal_cloud_gives_no_permissions(server: &Server, names_cloud: &str) {
+    const EMAIL: &str = "https://saas-api.tmprl.cloud/user/email";
+    let authenticator = open(&format!(
+        "[auth.issuers.cloud]\n{names_cloud}\ndomains = {{ \"example.com\" = [\"payments.a1b2c:read\"] }}\n"
     ));
     let token = |email: &str| {
         let claims = server.claims("auth0|1", "unused");
@@ -428,7 +457,7 @@ async fn temporal_cloud_users_are_those_of_the_configuration() {
         .unwrap();
     assert!(stranger.permissions().is_empty());
     let namespace = Namespace::new("payments.a1b2c").unwrap();
-    assert!(stranger.allows(Operation::DECODE, &namespace).is_err());
+    assert!(stranger.allows(Action::DECODE, &namespace).is_err());
 }
 
 const GOOGLE_AUDIENCE: &str = "https://tasks.example";
@@ -449,16 +478,10 @@ async fn google_users_are_those_of_the_configuration_whom_google_answers_for() {
 
 #[tokio::test]
 async fn google_is_known_by_its_url() {
-    const GOOGLE: &str = "https://accounts.google.com";
-    let options = Options {
-        issuer: Some(GOOGLE.to_owned()),
-        ..Options::default()
-    };
-    let server = Server::start(([127, 0, 0, 1], 0).into(), options)
-        .await
-        .unwrap();
+    let server = issuer_at("https://accounts.google.com").await;
     let names_google = format!(
-        "issuer = \"{GOOGLE}\"\njwks_url = \"http://{}/keys\"",
+        "issuer = \"{}\"\njwks_url = \"http://{}/keys\"",
+        server.issuer(),
         server.address()
     );
     google_answers_for_its_users(&server, &names_google).await;

@@ -1,7 +1,10 @@
 //! When a server counts as ready, for keys that answer, refuse or are unreachable.
 
 use temporal_kms::faulty::{Answer, FaultyKey};
-use temporal_kms_codec::{Codec, Namespace, kms::KeyProvider};
+use temporal_kms_codec::{
+    Codec, EncryptionContext, Namespace,
+    kms::{CallLayer, KeyProvider, KmsMetrics, Outcome, ProviderErrorKind},
+};
 use tokio::time::Instant;
 
 use super::*;
@@ -43,8 +46,7 @@ async fn keys_that_cannot_be_used_are_a_reason() {
         readiness.report().conditions[KEYS],
         Condition::Unmet(_)
     ));
-    let keys = namespaces(&[&denied, &usable]);
-    Arc::clone(&readiness).watch_keys(keys).await;
+    readiness.ask_keys(&namespaces(&[&denied, &usable])).await;
     let report = readiness.report();
     assert!(report.is_ready());
     let reason = report.conditions[KEYS].reason().unwrap();
@@ -52,9 +54,16 @@ async fn keys_that_cannot_be_used_are_a_reason() {
 }
 
 fn namespaces(keys: &[&Arc<FaultyKey>]) -> Arc<Namespaces> {
-    let codecs = keys.iter().enumerate().map(|(number, key)| {
+    served(
+        keys.iter()
+            .map(|key| -> Arc<dyn KeyProvider> { Arc::<FaultyKey>::clone(key) }),
+    )
+}
+
+/// A namespace for each key.
+fn served(keys: impl IntoIterator<Item = Arc<dyn KeyProvider>>) -> Arc<Namespaces> {
+    let codecs = keys.into_iter().enumerate().map(|(number, key)| {
         let namespace = Namespace::new(&format!("n{number}")).unwrap();
-        let key: Arc<dyn KeyProvider> = Arc::<FaultyKey>::clone(key);
         let codec = Codec::builder(namespace).encrypt_with(key).build().unwrap();
         NamespaceCodec::new(codec, OnUndecodable::Fail)
     });
@@ -71,7 +80,7 @@ fn failing_at_first(calls: usize, name: &str, kind: ProviderErrorKind) -> Arc<Fa
 async fn ready_after(keys: &[&Arc<FaultyKey>]) -> Duration {
     let readiness = Readiness::new();
     let start = Instant::now();
-    Arc::clone(&readiness).watch_keys(namespaces(keys)).await;
+    readiness.ask_keys(&namespaces(keys)).await;
     assert_eq!(readiness.phase(), Phase::Ready);
     start.elapsed()
 }
@@ -111,22 +120,147 @@ async fn a_server_without_a_key_that_works_is_not_ready() {
     assert_eq!(waited, FIRST_PAUSE + FIRST_PAUSE * 2);
 }
 
+/// Two keys whose calls are told to a readiness, as the servers' metrics do it.
+struct Told {
+    readiness: Arc<Readiness>,
+    namespaces: Arc<Namespaces>,
+    one: Arc<FaultyKey>,
+    surrounded: Arc<dyn KeyProvider>,
+}
+
+impl Told {
+    fn new() -> Self {
+        let readiness = Readiness::new();
+        let metrics = Arc::<KmsMetrics>::default();
+        metrics.set_sink(Arc::<Readiness>::clone(&readiness));
+        let calls = CallLayer::in_process(&metrics);
+        let (one, two) = (FaultyKey::new("one"), FaultyKey::new("two"));
+        let surrounded = [&one, &two].map(|key| calls.key(Arc::<FaultyKey>::clone(key)).unwrap());
+        Self {
+            readiness,
+            namespaces: served(surrounded.clone()),
+            one,
+            surrounded: surrounded.into_iter().next().unwrap(),
+        }
+    }
+
+    async fn wraps(&self) -> bool {
+        let context = EncryptionContext::empty();
+        self.surrounded.generate_dek(&context).await.is_ok()
+    }
+
+    fn keys(&self) -> Condition {
+        self.readiness.report().conditions[KEYS].clone()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_after_the_start_degrades_and_the_recovery_is_seen() {
+    let told = Told::new();
+    let readiness = &told.readiness;
+    let watch = Arc::clone(readiness).watch_keys(Arc::clone(&told.namespaces));
+    let watch = tokio::spawn(watch);
+    while readiness.phase() != Phase::Ready {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(told.keys(), Condition::Met);
+    let asked = told.one.calls();
+
+    // Nothing is asked while nothing fails.
+    sleep(LONGEST_PAUSE * 100).await;
+    assert_eq!(told.one.calls(), asked);
+
+    told.one.fail(ProviderErrorKind::Unavailable);
+    assert!(!told.wraps().await);
+    let reason = "1 of 2 encrypting keys cannot be used (unavailable); the log names them";
+    assert_eq!(told.keys(), Condition::Degraded(reason.to_owned()));
+    assert!(readiness.report().is_ready());
+    // It stays so while the key is asked again, and at a reload.
+    sleep(LONGEST_PAUSE * 3).await;
+    assert!(matches!(told.keys(), Condition::Degraded(_)));
+    assert!(!readiness.learn_answers(&told.namespaces.check_keys().await));
+    assert!(matches!(told.keys(), Condition::Degraded(_)));
+    assert!(readiness.report().is_ready());
+
+    told.one.recover();
+    sleep(LONGEST_PAUSE * 2).await;
+    assert_eq!(told.keys(), Condition::Met);
+    watch.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_show_failures_and_their_end() {
+    let told = Told::new();
+    told.readiness.ask_keys(&told.namespaces).await;
+    for kind in [
+        ProviderErrorKind::KeyDisabled,
+        ProviderErrorKind::PermissionDenied,
+        ProviderErrorKind::Throttled,
+    ] {
+        told.one.fail(kind);
+        assert!(!told.wraps().await);
+        let degraded = told.keys();
+        let reason = degraded.reason().unwrap();
+        assert!(reason.contains(&format!("({})", kind.as_str())), "{reason}");
+        assert!(told.readiness.report().is_ready());
+        told.one.recover();
+        assert!(told.wraps().await);
+        assert_eq!(told.keys(), Condition::Met);
+    }
+}
+
+#[test]
+fn what_callers_send_does_not_show_that_a_key_cannot_be_used() {
+    let key: KeyUri = "local://one".parse().unwrap();
+    let mut keys = Keys::of(&[(key.clone(), Ok(()))].into());
+    let failed = Outcome::Failed;
+    for (operation, outcome) in [
+        (
+            Operation::Unwrap,
+            failed(ProviderErrorKind::PermissionDenied),
+        ),
+        (
+            Operation::Unwrap,
+            failed(ProviderErrorKind::InvalidCiphertext),
+        ),
+        (
+            Operation::Decrypt,
+            failed(ProviderErrorKind::KeyVersionGone),
+        ),
+        (
+            Operation::Describe,
+            failed(ProviderErrorKind::PermissionDenied),
+        ),
+        (Operation::Wrap, Outcome::GivenUp),
+    ] {
+        assert!(!keys.learn(operation, &key, outcome), "{operation:?}");
+    }
+    let unavailable = failed(ProviderErrorKind::Unavailable);
+    assert!(keys.learn(Operation::Unwrap, &key, unavailable));
+    assert!(!keys.are_settled());
+    // A refusal is an answer.
+    let refused = failed(ProviderErrorKind::InvalidCiphertext);
+    assert!(keys.learn(Operation::Unwrap, &key, refused));
+    assert_eq!(keys.condition(Phase::Ready), Condition::Met);
+    let other = "local://other".parse().unwrap();
+    assert!(!keys.learn(Operation::Unwrap, &other, unavailable));
+}
+
 #[tokio::test]
-async fn every_key_is_reported() {
+async fn keys_that_fail_count_by_how_they_fail() {
     let denied = FaultyKey::failing("denied", ProviderErrorKind::PermissionDenied);
     let first = FaultyKey::failing("first", ProviderErrorKind::Unavailable);
     let second = FaultyKey::failing("second", ProviderErrorKind::KeyDisabled);
     let usable = FaultyKey::new("usable");
-    let round = Round::of(
-        namespaces(&[&denied, &first, &second, &usable])
-            .check_keys()
-            .await,
+    let namespaces = namespaces(&[&denied, &first, &second, &usable]);
+    let keys = Keys::of(&namespaces.check_keys().await);
+    let reason = "3 of 4 encrypting keys cannot be used (key_disabled, permission_denied, unavailable); the log names them";
+    assert_eq!(
+        keys.condition(Phase::Starting),
+        Condition::Unmet(reason.to_owned())
     );
-    let names = |keys: &[(KeyUri, ProviderError)]| -> Vec<String> {
-        keys.iter().map(|(key, _)| key.to_string()).collect()
-    };
-    assert_eq!(names(&round.unreachable), ["local://first"]);
-    assert_eq!(names(&round.broken), ["local://second"]);
-    assert_eq!(names(&round.denied), ["local://denied"]);
-    assert_eq!(round.usable, 1);
+    assert_eq!(
+        keys.condition(Phase::Ready),
+        Condition::Degraded(reason.to_owned())
+    );
 }

@@ -118,6 +118,31 @@ async fn the_name_counts_and_then_the_closest_pattern() {
 }
 
 #[tokio::test]
+async fn a_key_of_several_namespaces_is_asked_once() {
+    let keyring = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[namespaces.reads]\ndecrypt = [\"local://a\", \"local://b\"]\n\
+         [namespaces.\"team-*\"]\nencrypt = [\"local://a\"]\n{TWO}"
+    );
+    let (config, kms, _) = configuration(&text, keyring.path());
+    let served = Namespaces::open(&config, &kms).await.unwrap();
+    let answers = served.check_keys().await;
+    assert_eq!(answers.len(), 2);
+    assert!(answers.values().all(Result::is_ok));
+    // The namespace that reads has a key that others do not have, so it asks both of its keys.
+    let calls = kms.metrics().snapshot();
+    let calls: Vec<_> = calls
+        .iter()
+        .map(|(key, operation, numbers)| (key.to_string(), operation.as_str(), numbers.calls))
+        .collect();
+    let expected = [("local://a", 2), ("local://b", 1)];
+    assert_eq!(
+        calls,
+        expected.map(|(key, calls)| (key.to_owned(), "describe", calls))
+    );
+}
+
+#[tokio::test]
 async fn a_payload_of_one_namespace_of_a_pattern_is_not_opened_in_another() {
     let keyring = tempfile::tempdir().unwrap();
     let text = "[namespaces.\"team-*\"]\nencrypt = [\"local://a\"]\n\

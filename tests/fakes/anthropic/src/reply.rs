@@ -6,12 +6,20 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use futures::{StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, stream};
 use serde_json::{Value, json};
-use std::{convert::Infallible, time::Duration};
+use std::{io, time::Duration};
 
 const USAGE: (u32, u32) = (11, 7);
 const PING: Duration = Duration::from_secs(1);
+
+/// How an answer ends.
+#[derive(Clone, Copy)]
+enum Ending {
+    Whole,
+    Endless,
+    Cut,
+}
 
 /// An API error with this status.
 pub(crate) fn error(status: u16) -> Response {
@@ -41,27 +49,32 @@ pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response {
 
 /// The answer to `/v1/messages`; `turn` makes its ids differ.
 pub(crate) fn message(step: Step, model: &str, streamed: bool, turn: usize) -> Response {
-    let (content, stop_reason, endless) = match step {
+    let said = |text: String| json!({"type": "text", "text": text});
+    let (content, stop_reason, ending) = match step {
         Step::Error(status) => return error(status),
-        Step::Text(text) => (json!({"type": "text", "text": text}), "end_turn", false),
-        Step::Endless(text) => (json!({"type": "text", "text": text}), "end_turn", true),
+        Step::Text(text) => (said(text), "end_turn", Ending::Whole),
+        Step::Endless(text) => (said(text), "end_turn", Ending::Endless),
+        Step::Cut(text) => (said(text), "end_turn", Ending::Cut),
         Step::Tool { name, input } => {
             let id = format!("toolu_test_{turn}");
             (
                 json!({"type": "tool_use", "id": id, "name": name, "input": input}),
                 "tool_use",
-                false,
+                Ending::Whole,
             )
         }
     };
     let id = format!("msg_test_{turn}");
     if streamed {
-        return sse(&id, model, &content, stop_reason, endless);
+        return sse(&id, model, &content, stop_reason, ending);
     }
-    if endless {
-        return Response::new(Body::from_stream(stream::pending::<
-            Result<String, Infallible>,
-        >()));
+    match ending {
+        Ending::Whole => {}
+        Ending::Endless => {
+            let never = stream::pending::<io::Result<String>>();
+            return Response::new(Body::from_stream(never));
+        }
+        Ending::Cut => return Response::new(Body::from_stream(cut())),
     }
     let mut body = envelope(&id, model);
     if let Some(fields) = body.as_object_mut() {
@@ -83,7 +96,16 @@ fn envelope(id: &str, model: &str) -> Value {
     })
 }
 
-fn sse(id: &str, model: &str, content: &Value, stop_reason: &str, endless: bool) -> Response {
+/// The end of a connection that is cut after what was sent before.
+fn cut() -> impl Stream<Item = io::Result<String>> + Send {
+    stream::once(async {
+        // The server sends what it has while it waits.
+        tokio::task::yield_now().await;
+        Err(io::Error::other("the script cuts the connection"))
+    })
+}
+
+fn sse(id: &str, model: &str, content: &Value, stop_reason: &str, ending: Ending) -> Response {
     let (start, delta) = if content.get("type") == Some(&json!("text")) {
         let text = content.get("text").cloned().unwrap_or_default();
         (
@@ -106,7 +128,7 @@ fn sse(id: &str, model: &str, content: &Value, stop_reason: &str, endless: bool)
         json!({"type": "content_block_start", "index": 0, "content_block": start}),
         json!({"type": "content_block_delta", "index": 0, "delta": delta}),
     ];
-    if !endless {
+    if let Ending::Whole = ending {
         events.extend([
             json!({"type": "content_block_stop", "index": 0}),
             json!({"type": "message_delta",
@@ -115,16 +137,18 @@ fn sse(id: &str, model: &str, content: &Value, stop_reason: &str, endless: bool)
             json!({"type": "message_stop"}),
         ]);
     }
-    let head = stream::iter(events).map(|event| Ok::<_, Infallible>(frame(&event)));
-    let body = if endless {
-        // Pings show the client that the connection is alive, and show the server when the client has gone.
-        let pings = stream::unfold((), |()| async {
-            tokio::time::sleep(PING).await;
-            Some((Ok(frame(&json!({"type": "ping"}))), ()))
-        });
-        Body::from_stream(head.chain(pings))
-    } else {
-        Body::from_stream(head)
+    let head = stream::iter(events).map(|event| Ok::<_, io::Error>(frame(&event)));
+    let body = match ending {
+        Ending::Whole => Body::from_stream(head),
+        Ending::Endless => {
+            // Pings show the client that the connection is alive, and show the server when the client has gone.
+            let pings = stream::unfold((), |()| async {
+                tokio::time::sleep(PING).await;
+                Some((Ok(frame(&json!({"type": "ping"}))), ()))
+            });
+            Body::from_stream(head.chain(pings))
+        }
+        Ending::Cut => Body::from_stream(head.chain(cut())),
     };
     (
         [

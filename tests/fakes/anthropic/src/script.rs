@@ -8,6 +8,7 @@ use serde_json::Value;
 /// |---|---|
 /// | `[[tool:NAME {…}]]` | use this tool with this input; several are used one after the other, one per turn |
 /// | `[[slow]]` | begin to answer, then keep the stream open without ever finishing |
+/// | `[[cut]]` | begin to answer, then cut the connection |
 /// | `[[status:N]]` | answer with this HTTP status and an API error |
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
@@ -17,6 +18,8 @@ pub struct Script {
     pub tools: Vec<(String, Value)>,
     /// Never finish the last answer.
     pub slow: bool,
+    /// Cut the connection within the last answer.
+    pub cut: bool,
     /// Answer with this status instead.
     pub status: Option<u16>,
 }
@@ -35,6 +38,8 @@ pub enum Step {
     },
     /// A text that begins and never ends.
     Endless(String),
+    /// A text that begins, and whose connection is then cut.
+    Cut(String),
     /// The last answer.
     Text(String),
 }
@@ -47,6 +52,7 @@ impl Script {
             text: String::new(),
             tools: Vec::new(),
             slow: false,
+            cut: false,
             status: None,
         };
         let mut rest = prompt;
@@ -81,18 +87,23 @@ impl Script {
             text.push_str("\nThe tool answered: ");
             text.push_str(result);
         }
-        if self.slow {
-            Step::Endless(text)
-        } else {
-            Step::Text(text)
+        match (self.slow, self.cut) {
+            (true, _) => Step::Endless(text),
+            (false, true) => Step::Cut(text),
+            (false, false) => Step::Text(text),
         }
     }
 
     fn apply(&mut self, marker: &str) -> bool {
-        if marker == "slow" {
-            self.slow = true;
-            return true;
+        match marker {
+            "slow" => self.slow = true,
+            "cut" => self.cut = true,
+            _ => return self.apply_with_value(marker),
         }
+        true
+    }
+
+    fn apply_with_value(&mut self, marker: &str) -> bool {
         if let Some(status) = marker.strip_prefix("status:").and_then(|n| n.parse().ok()) {
             self.status = Some(status);
             return true;
@@ -152,6 +163,10 @@ mod tests {
         assert_eq!(
             Script::parse("[[slow]]go").step(0, None),
             Step::Endless("You asked: go".into())
+        );
+        assert_eq!(
+            Script::parse("go [[cut]]").step(0, None),
+            Step::Cut("You asked: go".into())
         );
     }
 }

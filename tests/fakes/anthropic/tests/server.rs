@@ -69,6 +69,20 @@ async fn answers_in_both_forms() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_cut_has_no_end() {
+    let server = start(Options::default()).await;
+    for (streamed, begun) in [(true, "You asked: hello"), (false, "")] {
+        let script = prompt("hello [[cut]]", streamed);
+        let (status, body) = call(&server, MESSAGES, Some("k"), &script).await;
+        assert_eq!(status, 200);
+        assert!(body.contains(begun), "{body}");
+        for end in ["message_stop", "end_turn", "0\r\n\r\n"] {
+            assert!(!body.contains(end), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn refuses_and_records_without_keeping_a_credential() {
     let server = start(Options {
         accept_sha256: Some(sha256_hex(b"good")),

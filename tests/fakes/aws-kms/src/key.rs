@@ -30,6 +30,8 @@ pub(crate) struct Key {
     pub(crate) primary: String,
     pub(crate) regions: BTreeMap<String, KeyState>,
     pub(crate) material: Material,
+    /// As in the API: where the material comes from.
+    pub(crate) origin: &'static str,
     pub(crate) created: u64,
     pub(crate) rotation_days: Option<u64>,
     pub(crate) tags: BTreeMap<String, String>,
@@ -73,6 +75,7 @@ impl Key {
             primary: region.to_owned(),
             regions: BTreeMap::from([(region.to_owned(), KeyState::Enabled)]),
             material,
+            origin: "AWS_KMS",
             created,
             rotation_days: None,
             tags: BTreeMap::new(),

@@ -66,6 +66,9 @@ fn create(store: &mut Store, region: &str, input: &Value) -> Result<Value, ApiEr
     }
     let arn = store.create(region, signs, multi_region);
     let key = store.find(region, &arn)?;
+    if store_id.is_some() {
+        key.origin = "AWS_CLOUDHSM";
+    }
     for tag in input["Tags"].as_array().into_iter().flatten() {
         let text = |name: &str| tag[name].as_str().unwrap_or_default().to_owned();
         key.tags.insert(text("TagKey"), text("TagValue"));

@@ -78,7 +78,7 @@ pub(crate) fn metadata(key: &Key, region: &str) -> Value {
         "Enabled": state == KeyState::Enabled,
         "KeyUsage": usage,
         "KeyState": state.name(),
-        "Origin": "AWS_KMS",
+        "Origin": key.origin,
         "KeyManager": "CUSTOMER",
         "KeySpec": spec,
         "CustomerMasterKeySpec": spec,
@@ -131,7 +131,7 @@ pub(crate) fn by_id<'a>(
     if name.starts_with("alias/") || name.contains(":alias/") {
         return Err(ApiError::new(
             "InvalidArnException",
-            "an alias is no key id here",
+            "this call takes a key id or an ARN, not an alias",
         ));
     }
     named(store, region, input)

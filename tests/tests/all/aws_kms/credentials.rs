@@ -36,7 +36,7 @@ async fn a_role_is_taken_on_for_an_hour_and_its_session_reused() {
     let kms = AwsKms::new(options(server.url()).with_role(role));
     for _ in 0..2 {
         let key = kms.key(&uri(&arn)).await.unwrap();
-        key.describe().await.unwrap();
+        key.check_usable().await.unwrap();
     }
     let calls = server.calls();
     let asked = &calls[0].input;
@@ -60,7 +60,7 @@ async fn all_keys_of_some_options_share_one_session() {
     for _ in 0..3 {
         let arn = uri(&account.symmetric_key(HOME));
         let key = kms.clone().key(&arn).await.unwrap();
-        key.describe().await.unwrap();
+        key.check_usable().await.unwrap();
         let admin = kms.admin(&arn).await.unwrap();
         admin.details(&arn).await.unwrap();
     }
@@ -73,7 +73,7 @@ async fn all_keys_of_some_options_share_one_session() {
     let other = super::kms_options(options(server.url()).with_role(role));
     let arn = uri(&account.symmetric_key(HOME));
     let key = other.key(&arn).await.unwrap();
-    key.describe().await.unwrap();
+    key.check_usable().await.unwrap();
     assert_eq!(server.count("AssumeRole"), 2, "another caller");
 }
 
@@ -87,9 +87,9 @@ async fn a_web_identity_is_renewed_with_the_token_of_the_day() {
     let key = open(&account.symmetric_key(HOME), options).await;
 
     server.expire_sessions("2000-01-01T00:00:00Z");
-    key.describe().await.unwrap();
+    key.check_usable().await.unwrap();
     fs::write(&path, "second\n").unwrap();
-    key.describe().await.unwrap();
+    key.check_usable().await.unwrap();
 
     let calls = server.calls().into_iter();
     let asked: Vec<_> = calls
@@ -117,7 +117,7 @@ async fn a_web_identity_may_take_on_a_further_role() {
     let options = web_identity(&server, token)
         .with_role(AwsRole::new("arn:aws:iam::444455556666:role/owner"));
     let key = open(&account.symmetric_key(HOME), options).await;
-    key.describe().await.unwrap();
+    key.check_usable().await.unwrap();
     let operations: Vec<_> = server
         .calls()
         .into_iter()
@@ -161,14 +161,14 @@ async fn what_fails_on_the_way_to_a_session_is_told_apart() {
     ] {
         let key = open(&arn, web_identity(&server, text())).await;
         server.fail("AssumeRoleWithWebIdentity", fault, 1);
-        let error = key.describe().await.unwrap_err();
+        let error = key.check_usable().await.unwrap_err();
         assert_eq!(error.kind(), kind, "{fault:?}: {error}");
         assert!(error.to_string().contains(expected), "{fault:?}: {error}");
         assert!(!format!("{error} {error:?}").contains("sEcReT"));
     }
     let absent = WebIdentityToken::File(PathBuf::from("/nonexistent/token"));
     let key = open(&arn, web_identity(&server, absent)).await;
-    let error = key.describe().await.unwrap_err();
+    let error = key.check_usable().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
     assert!(
         error.to_string().contains("OIDC token cannot be read"),

@@ -3,7 +3,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use fake_aws_kms::Fault;
 use temporal_kms_codec::{
     Codec, Dek, Format, Namespace, Payload,
-    kms::{CallPolicy, Cause, KmsMetrics, ProviderErrorKind as Kind},
+    kms::{CallPolicy, FailureCause, KmsMetrics, ProviderErrorKind as Kind},
 };
 
 use super::{HOME, context, open, options, scripted};
@@ -149,7 +149,7 @@ async fn a_page_of_a_proxy_is_not_the_word_of_aws() {
         let error = key.generate_dek(&context("a")).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.cause()),
-            (kind, Some(Cause::Proxy)),
+            (kind, Some(FailureCause::Proxy)),
             "{status}: {error}"
         );
         assert!(error.to_string().contains("is not AWS's"), "{error}");
@@ -159,7 +159,7 @@ async fn a_page_of_a_proxy_is_not_the_word_of_aws() {
     assert_eq!(error.kind(), Kind::Misconfigured, "a wrong endpoint");
     server.fail("GenerateDataKey", Fault::Html(403, "Forbidden"), 1);
     let error = key.generate_dek(&context("a")).await.unwrap_err();
-    assert_eq!(error.cause(), Some(Cause::Proxy));
+    assert_eq!(error.cause(), Some(FailureCause::Proxy));
     server.fail("GenerateDataKey", Fault::XmlDenial, 1);
     let error = key.generate_dek(&context("a")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::PermissionDenied, "AWS writes XML, too");
@@ -221,11 +221,11 @@ async fn a_server_that_is_gone_or_hangs_is_transient() {
         .decorate(key.clone(), &Arc::new(KmsMetrics::default()))
         .unwrap();
     server.fail("*", Fault::Hang, usize::MAX);
-    let error = patient.describe().await.unwrap_err();
+    let error = patient.check_usable().await.unwrap_err();
     assert_eq!(error.kind(), Kind::DeadlineExceeded);
 
     drop(server);
-    let error = key.describe().await.unwrap_err();
+    let error = key.check_usable().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.is_transient());
 }

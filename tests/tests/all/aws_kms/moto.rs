@@ -59,11 +59,11 @@ async fn keys_wrap_by_alias_and_by_arn() {
         assert_eq!(error.kind(), Kind::PermissionDenied);
         let ciphertext = key.encrypt(&[5; 4096]).await.unwrap();
         assert_eq!(*key.decrypt(&ciphertext).await.unwrap(), [5; 4096]);
-        assert_eq!(key.describe().await.unwrap().uri, uri(name));
+        assert_eq!(key.check_usable().await.unwrap().uri, uri(name));
     }
     let absent = open("alias/absent", options).await;
     assert_eq!(
-        absent.describe().await.unwrap_err().kind(),
+        absent.check_usable().await.unwrap_err().kind(),
         Kind::KeyNotFound
     );
     assert_eq!(
@@ -232,7 +232,7 @@ async fn whoever_iam_does_not_know_is_denied() {
     let is_denied = |error: &ProviderError| {
         [Kind::PermissionDenied, Kind::Misconfigured].contains(&error.kind())
     };
-    let error = key.describe().await.unwrap_err();
+    let error = key.check_usable().await.unwrap_err();
     assert!(is_denied(&error), "{error}");
     let admin = kms_options(options(moto.url()))
         .admin(&alias())

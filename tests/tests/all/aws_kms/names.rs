@@ -38,7 +38,7 @@ async fn a_payload_that_names_the_arn_opens_by_the_alias() {
 
     let other = account.symmetric_key(HOME);
     let key = open("alias/workflows", options(server.url())).await;
-    key.describe().await.unwrap();
+    key.check_usable().await.unwrap();
     assert!(key.is_alias_of(&uri(&arn)) && !key.is_alias_of(&uri(&other)));
 }
 

@@ -169,14 +169,14 @@ async fn keys_that_cannot_be_used_say_why() {
     let arn = account.symmetric_key(HOME);
     let key = open(&arn, options(server.url())).await;
     let (_, wrapped) = key.generate_dek(&context("a")).await.unwrap();
-    let described = key.describe().await.unwrap();
+    let described = key.check_usable().await.unwrap();
     assert_eq!(described.protection, Protection::Hsm);
 
     for state in [KeyState::Disabled, KeyState::PendingDeletion] {
         account.set_state(&arn, state);
         let unwrap = key.unwrap(&wrapped, &context("a")).await.map(drop);
         let generate = key.generate_dek(&context("a")).await.map(drop);
-        for outcome in [unwrap, generate, key.describe().await.map(drop)] {
+        for outcome in [unwrap, generate, key.check_usable().await.map(drop)] {
             let error = outcome.unwrap_err();
             assert_eq!(error.kind(), Kind::KeyDisabled, "{state:?}: {error}");
         }
@@ -184,7 +184,7 @@ async fn keys_that_cannot_be_used_say_why() {
     let absent = arn.replace("key/", "key/0");
     let absent = open(&absent, options(server.url())).await;
     assert_eq!(
-        absent.describe().await.unwrap_err().kind(),
+        absent.check_usable().await.unwrap_err().kind(),
         Kind::KeyNotFound
     );
     assert_eq!(
@@ -198,7 +198,7 @@ async fn keys_that_cannot_be_used_say_why() {
 
     let signing = open(&account.signing_key(HOME), options(server.url())).await;
     assert_eq!(
-        signing.describe().await.unwrap_err().kind(),
+        signing.check_usable().await.unwrap_err().kind(),
         Kind::Misconfigured
     );
     assert_eq!(
@@ -218,12 +218,12 @@ async fn what_was_wrapped_before_a_rotation_opens_after_it() {
     let options = options(server.url());
     let key = open(&arn, options.clone()).await;
     let (dek, wrapped) = key.generate_dek(&context("a")).await.unwrap();
-    let before = key.describe().await.unwrap().primary_version;
+    let before = key.check_usable().await.unwrap().primary_version;
 
     let admin = kms_options(options).admin(&uri(&arn)).await.unwrap();
     admin.rotate(&uri(&arn)).await.unwrap();
 
-    assert_ne!(key.describe().await.unwrap().primary_version, before);
+    assert_ne!(key.check_usable().await.unwrap().primary_version, before);
     let (new_dek, new) = key.generate_dek(&context("a")).await.unwrap();
     for (dek, wrapped) in [(dek, wrapped), (new_dek, new)] {
         assert_eq!(

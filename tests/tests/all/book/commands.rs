@@ -14,9 +14,10 @@ use super::{
 };
 
 /// Documents whose commands need local keys only.
-const LOCAL: [&str; 11] = [
+const LOCAL: [&str; 12] = [
     "docs/claude-tasks.md",
     "docs/codec-server.md",
+    "docs/codec-server/audit.md",
     "docs/codec-server/authentication.md",
     "docs/codec-server/configuration.md",
     "docs/files.md",

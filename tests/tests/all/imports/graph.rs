@@ -8,7 +8,7 @@ use std::{
 
 use super::source::{self, Path};
 
-/// A module as the segments below `crate`. The root has none.
+/// A module as the segments below `crate`. The root has no segments.
 type Module = Vec<String>;
 
 /// How many re-exports a name may pass through.

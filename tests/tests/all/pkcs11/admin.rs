@@ -9,7 +9,7 @@ fn versions_are_disabled_enabled_and_destroyed() {
         for label in ["gcm", "key-wrap"] {
             let (key, uri) = (open(&hsm, label).await, hsm.key(label));
             let wrapped = wrap(&*key).await;
-            let version = key.describe().await.expect("described").primary_version;
+            let version = key.check_usable().await.expect("described").primary_version;
 
             admin.disable(&uri, Some(&version)).await.expect("disabled");
             let state = admin.versions(&uri).await.expect("versions")[0].state;
@@ -123,7 +123,7 @@ fn lists_and_describes_keys() {
             .key(&listed[0].uri)
             .await
             .expect("a key")
-            .describe()
+            .check_usable()
             .await
             .expect("it is there");
 
@@ -171,6 +171,6 @@ fn says_what_a_token_does_not_have() {
         ] {
             assert_eq!(error.kind(), Kind::Unsupported, "{error}");
         }
-        admin.set_rotation(&key, None).await.expect("it has none");
+        admin.set_rotation(&key, None).await.expect("no rotation");
     });
 }

@@ -101,7 +101,7 @@ fn says_what_is_missing() {
             let options = options(hsm.options());
             async move {
                 let key = options.key(&uri).await?;
-                key.describe().await.map(|_| panic!("{uri} is there"))
+                key.check_usable().await.map(|_| panic!("{uri} is there"))
             }
         };
         let kind = |answer: Result<(), ProviderError>| answer.expect_err("missing").kind();
@@ -140,7 +140,7 @@ fn says_what_is_missing() {
         let mut anonymous = hsm.options();
         anonymous.pin = None;
         let key = options(anonymous).key(&hsm.key("k")).await.expect("a key");
-        let error = key.describe().await.expect_err("private");
+        let error = key.check_usable().await.expect_err("private");
         assert_eq!(error.kind(), Kind::KeyNotFound);
         assert!(error.to_string().contains("PIN"), "{error}");
     });

@@ -78,12 +78,12 @@ fn encrypts_directly_up_to_its_limit() {
 fn rotation_keeps_old_versions() {
     isolated(|hsm| async move {
         let key = made(&hsm, "k").await;
-        let first = key.describe().await.expect("described").primary_version;
+        let first = key.check_usable().await.expect("described").primary_version;
         let old = wrap(&*key).await;
         let admin = admin(&hsm).await;
         admin.rotate(&hsm.key("k")).await.expect("rotated");
 
-        let second = key.describe().await.expect("described").primary_version;
+        let second = key.check_usable().await.expect("described").primary_version;
         assert_ne!(first, second);
         let new = wrap(&*key).await;
         assert_ne!(old.as_bytes()[3..19], new.as_bytes()[3..19]);
@@ -119,7 +119,7 @@ fn versions_of_other_programs_are_ordered_by_their_ids() {
         let key = open(&hsm, "k").await;
         let old = wrap(&*key).await;
         assert_eq!(
-            key.describe().await.expect("described").primary_version,
+            key.check_usable().await.expect("described").primary_version,
             "10"
         );
         admin(&hsm)
@@ -128,7 +128,7 @@ fn versions_of_other_programs_are_ordered_by_their_ids() {
             .await
             .expect("rotated");
         assert_ne!(
-            key.describe().await.expect("described").primary_version,
+            key.check_usable().await.expect("described").primary_version,
             "10"
         );
         assert_eq!(unwrap(&*key, &old).await, Ok([7; 32]));

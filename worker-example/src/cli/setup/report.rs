@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use temporal_kms_codec_service::{
     exit::{Failure, Status, print},
-    steps::{Outcome, Step},
+    steps::{Step, StepOutcome},
 };
 
 use super::runner::Planned;
@@ -37,7 +37,9 @@ impl Report<'_> {
 
 /// Whether a step changed something.
 pub(super) fn has_changed(steps: &[Step]) -> bool {
-    steps.iter().any(|step| step.outcome() == Outcome::Changed)
+    steps
+        .iter()
+        .any(|step| step.outcome() == StepOutcome::Changed)
 }
 
 /// A script that does what the plan does, without looking first.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use temporal_kms_codec_service::{
     exit::Status,
-    steps::{Outcome, Step},
+    steps::{Step, StepOutcome},
 };
 
 use super::gcloud::{Gcloud, GcloudError};
@@ -58,10 +58,10 @@ pub(super) enum Wanted {
 pub(super) fn dry(plan: &[Planned]) -> Vec<Step> {
     plan.iter()
         .map(|step| {
-            let told = Step::new(step.name, step.what.clone(), Outcome::PlannedIfMissing);
+            let told = Step::new(step.name, step.what.clone(), StepOutcome::PlannedIfMissing);
             let outcome = match step.wanted {
                 Wanted::There => told,
-                Wanted::Gone => Step::new(step.name, step.what.clone(), Outcome::Planned),
+                Wanted::Gone => Step::new(step.name, step.what.clone(), StepOutcome::Planned),
             };
             outcome.with_commands(step.commands.iter().map(Gcloud::shell).collect())
         })
@@ -75,7 +75,7 @@ pub(super) async fn run(plan: &[Planned], number: &str, mut tell: impl FnMut(&St
     for step in plan {
         let what = step.what.clone();
         let told = if has_failed {
-            Step::new(step.name, what, Outcome::Skipped)
+            Step::new(step.name, what, StepOutcome::Skipped)
         } else {
             match one(step, number).await {
                 Ok(outcome) => Step::new(step.name, what, outcome),
@@ -91,14 +91,14 @@ pub(super) async fn run(plan: &[Planned], number: &str, mut tell: impl FnMut(&St
     done
 }
 
-async fn one(step: &Planned, number: &str) -> Result<Outcome, GcloudError> {
+async fn one(step: &Planned, number: &str) -> Result<StepOutcome, GcloudError> {
     if step.look.is_there(number).await? == (step.wanted == Wanted::There) {
-        return Ok(Outcome::Unchanged);
+        return Ok(StepOutcome::Unchanged);
     }
     for command in &step.commands {
         command.run(number).await?;
     }
-    Ok(Outcome::Changed)
+    Ok(StepOutcome::Changed)
 }
 
 impl Look {

@@ -48,9 +48,6 @@ pub enum RequestError {
     /// It has no credential.
     #[error("Either anthropicApiKey or anthropicOAuthToken is required")]
     NoCredential,
-    /// It has two credentials.
-    #[error("give anthropicApiKey or anthropicOAuthToken, not both")]
-    TwoCredentials,
     /// The value is not allowed.
     #[error("{field} {problem}")]
     Invalid {
@@ -121,7 +118,6 @@ mod tests {
             E::WrongType { field: field() },
             E::Required { field: field() },
             E::NoCredential,
-            E::TwoCredentials,
             E::invalid("prompt", "must have at most 10 characters"),
         ];
         for error in all {
@@ -135,7 +131,6 @@ mod tests {
                 E::WrongType { .. } => ("`prompt`", "correct its type"),
                 E::Required { .. } => ("`prompt`", "is required"),
                 E::NoCredential => ("anthropicApiKey", "is required"),
-                E::TwoCredentials => ("anthropicApiKey", "not both"),
                 E::Invalid { .. } => ("prompt", "must have at most"),
             };
             let text = error.to_string();

@@ -25,6 +25,8 @@ const ADDED_BYTES: usize = 8 * 1024;
 /// The field with which the submission tells the worker which fields of the request are unknown. A caller cannot set it: in
 /// a request it is an unknown field itself.
 const UNKNOWN_FIELDS: &str = "unknownFields";
+/// The field with which the submission tells the worker that a second credential was dropped. As above.
+const DROPPED_TOKEN: &str = "droppedToken";
 
 /// The workflow's input: a request that names its task. The submission and the activity check the request with
 /// [`TaskInput::into_request`]. The workflow accepts any value and reads only what it needs. A replayed workflow must decide
@@ -37,12 +39,16 @@ impl TaskInput {
     pub fn new(mut request: TaskRequest, task: &TaskId) -> Self {
         request.task_id = Some(task.clone());
         let unknown = std::mem::take(&mut request.unknown_fields);
+        let has_dropped_token = request.has_dropped_token;
         // This cannot fail: every key is a string, and JSON can represent every number.
-        let mut value = serde_json::to_value(request).unwrap_or_default();
-        if let Some(fields) = value.as_object_mut().filter(|_| !unknown.is_empty()) {
-            fields.insert(UNKNOWN_FIELDS.to_owned(), unknown.into());
+        let mut input = Self(serde_json::to_value(request).unwrap_or_default());
+        if !unknown.is_empty() {
+            input.set(UNKNOWN_FIELDS, &unknown);
         }
-        Self(value)
+        if has_dropped_token {
+            input.set(DROPPED_TOKEN, &true);
+        }
+        input
     }
 
     /// The request, checked with the rules of this worker.
@@ -54,11 +60,11 @@ impl TaskInput {
             let limit = MAX_REQUEST_BYTES;
             return Err(RequestError::TooLarge { limit });
         }
-        let mut value = std::mem::take(&mut self.0);
-        let unknown = value
-            .as_object_mut()
-            .and_then(|fields| fields.remove(UNKNOWN_FIELDS));
+        let unknown = self.take(UNKNOWN_FIELDS);
+        let has_dropped_token = self.take(DROPPED_TOKEN) == Some(Value::Bool(true));
+        let value = std::mem::take(&mut self.0);
         let mut request = TaskRequest::from_value_with(value, rules)?;
+        request.has_dropped_token |= has_dropped_token;
         for name in unknown.iter().filter_map(Value::as_array).flatten() {
             request.note_unknown(name.as_str().unwrap_or_default());
         }

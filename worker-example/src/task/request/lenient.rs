@@ -25,10 +25,13 @@ const TEXTS_OF_ACTIONS: [(&str, &[&str]); 2] = [
     ("git", &["commitMessage", "branch", "conflictStrategy"]),
     ("uploadFiles", &["gcsPrefix"]),
 ];
+/// Objects whose entries are optional. The callers choose the names.
+const MAPS: [&str; 3] = ["environmentSecrets", "slashCommands", "subagents"];
 /// Whole numbers. Python writes `6.0` for a number that was divided.
 const NUMBERS: [&str; 3] = ["maxTurns", "timeoutMinutes", "gitDepth"];
 
 /// Removes optional fields without a value, and writes whole numbers without a point. A part of a minute counts as a minute.
+/// JSON that belongs to the caller stays as it is: `metadata`, `mcpConfig`, and what is within `frontmatter`.
 pub(super) fn normalize(fields: &mut Map<String, Value>) {
     fields.retain(|name, value| !value.is_null() && !is_empty(&TEXTS, name, value));
     for name in NUMBERS {
@@ -38,14 +41,37 @@ pub(super) fn normalize(fields: &mut Map<String, Value>) {
             *value = whole.into();
         }
     }
+    if let Some(turns) = fields.get_mut("maxTurns")
+        && turns
+            .as_f64()
+            .is_some_and(|turns| turns > f64::from(u32::MAX))
+    {
+        // The worker lowers it. Clients in JavaScript send the largest number that they know.
+        *turns = u32::MAX.into();
+    }
+    for name in MAPS {
+        let Some(Value::Object(entries)) = fields.get_mut(name) else {
+            continue;
+        };
+        remove_nulls(entries);
+        for entry in entries.values_mut().filter_map(Value::as_object_mut) {
+            remove_nulls(entry);
+        }
+    }
     let Some(Value::Object(actions)) = fields.get_mut("postExecutionActions") else {
         return;
     };
+    remove_nulls(actions);
     for (action, texts) in TEXTS_OF_ACTIONS {
         if let Some(Value::Object(fields)) = actions.get_mut(action) {
+            remove_nulls(fields);
             fields.retain(|name, value| !is_empty(texts, name, value));
         }
     }
+}
+
+fn remove_nulls(fields: &mut Map<String, Value>) {
+    fields.retain(|_, value| !value.is_null());
 }
 
 fn is_empty(texts: &[&str], name: &str, value: &Value) -> bool {
@@ -91,17 +117,45 @@ mod tests {
     }
 
     #[test]
+    fn a_null_within_a_field_counts_as_left_out() {
+        let given = json!({
+            "environmentSecrets": {"A": "a", "B": null},
+            "slashCommands": {"a": {"frontmatter": null, "content": "c"}, "b": null},
+            "subagents": {"a": {"frontmatter": {"tools": null}, "content": "c"}},
+            "postExecutionActions": {
+                "git": {"commit": null, "push": null, "files": null, "conflictStrategy": null, "branch": "b"},
+                "uploadFiles": null,
+            },
+            "metadata": {"own": null}, "mcpConfig": {"own": null},
+        });
+        let expected = json!({
+            "environmentSecrets": {"A": "a"},
+            "slashCommands": {"a": {"content": "c"}},
+            "subagents": {"a": {"frontmatter": {"tools": null}, "content": "c"}},
+            "postExecutionActions": {"git": {"branch": "b"}},
+            "metadata": {"own": null}, "mcpConfig": {"own": null},
+        });
+        assert_eq!(normalized(given), expected);
+        let others = json!({"slashCommands": null, "subagents": [null], "environmentSecrets": "x"});
+        let rest = json!({"subagents": [null], "environmentSecrets": "x"});
+        assert_eq!(normalized(others), rest);
+    }
+
+    #[test]
     fn whole_numbers_may_have_a_point() {
         for (given, expected) in [
             (json!(6), json!(6)),
             (json!(6.0), json!(6)),
             (json!(6.5), json!(6.5)),
             (json!(-1.0), json!(-1.0)),
-            (json!(1e300), json!(1e300)),
             (json!("6"), json!("6")),
         ] {
             let numbers = normalized(json!({"maxTurns": given, "gitDepth": given}));
             assert_eq!(numbers, json!({"maxTurns": expected, "gitDepth": expected}));
+        }
+        for huge in [json!(1e300), json!(9_007_199_254_740_991_u64)] {
+            let numbers = normalized(json!({"maxTurns": huge, "gitDepth": huge}));
+            assert_eq!(numbers, json!({"maxTurns": u32::MAX, "gitDepth": huge}));
         }
         for (given, expected) in [
             (0.5, json!(1)),

@@ -1,10 +1,12 @@
 //! The limits and defaults of a request.
 
-/// The largest request, in bytes of JSON. Temporal refuses payloads above 2 MiB.
-pub const MAX_REQUEST_BYTES: usize = 2_000_000;
+/// The largest request, in bytes of JSON: 2 MiB. Without a store, a request travels in one payload. Temporal refuses payloads
+/// above 2 MiB, so encryption leaves a little less for the request then.
+pub const MAX_REQUEST_BYTES: usize = 2 * 1024 * 1024;
 
 /// The turns of a request without `maxTurns`.
 pub(crate) const DEFAULT_MAX_TURNS: u32 = 6;
+/// The most turns of a task. A worker lowers larger numbers.
 pub(crate) const MAX_TURNS: u32 = 1000;
 /// The time limit of a request without `timeoutMinutes`, in minutes.
 pub(crate) const DEFAULT_TIMEOUT_MINUTES: u32 = 55;
@@ -36,8 +38,8 @@ pub(super) const MAX_METADATA: usize = 64 * 1024;
 pub(super) const MAX_URL: usize = 2048;
 /// The longest name of a branch, in bytes.
 pub(super) const MAX_BRANCH: usize = 255;
-/// The most commits that `gitDepth` asks for.
-pub(super) const MAX_DEPTH: u32 = 1_000_000;
+/// The most commits that `gitDepth` asks for: git's number for all of them.
+pub(super) const MAX_DEPTH: u32 = 2_147_483_647;
 /// The longest SSH key, in bytes.
 pub(super) const MAX_SSH_KEY: usize = 32 * 1024;
 /// The most commands in `preExecutionCommands`.

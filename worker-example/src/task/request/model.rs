@@ -24,10 +24,10 @@ pub struct TaskRequest {
     pub task_id: Option<TaskId>,
     /// What Claude should do. Claude Code reads it from standard input.
     pub prompt: Secret,
-    /// The caller's API key. A request has either this or the OAuth token.
+    /// The caller's API key. It counts if a request has an OAuth token, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anthropic_api_key: Option<Secret>,
-    /// The caller's OAuth token. A request has either this or the API key.
+    /// The caller's OAuth token. A request that was read has either this or the API key.
     #[serde(
         default,
         rename = "anthropicOAuthToken",
@@ -106,6 +106,9 @@ pub struct TaskRequest {
     /// The fields that the request had and that this version does not know, quoted.
     #[serde(skip)]
     pub unknown_fields: Vec<String>,
+    /// Whether the request also had an OAuth token, beside the API key. The token was dropped when the request was read.
+    #[serde(skip)]
+    pub has_dropped_token: bool,
 }
 
 /// Claude Code's permission modes, from the strictest to the most permissive.
@@ -200,11 +203,22 @@ impl TaskRequest {
         self.git_depth.unwrap_or(1)
     }
 
-    /// What the caller should know about the request: its unknown fields have no effect.
+    /// What the caller should know about the request: its unknown fields have no effect, and neither has a second credential.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let warning = |name: &String| format!("unknown field {name} has no effect");
-        self.unknown_fields.iter().map(warning).collect()
+        let second =
+            "anthropicOAuthToken has no effect, because the request also has anthropicApiKey";
+        let second = self.has_dropped_token.then(|| second.to_owned());
+        let unknown = self.unknown_fields.iter().map(warning);
+        unknown.chain(second).collect()
+    }
+
+    /// Keeps one credential, the API key. The other one is erased, so that nothing stores it.
+    pub(super) fn drop_second_credential(&mut self) {
+        if self.anthropic_api_key.is_some() && self.anthropic_oauth_token.take().is_some() {
+            self.has_dropped_token = true;
+        }
     }
 
     /// Notes an unknown field. Of many, only the first are told.

@@ -8,11 +8,12 @@ use super::{
     limits::MAX_REQUEST_BYTES,
     model::TaskRequest,
     rules::RequestRules,
-    validate::validate,
+    validate::{callback, validate},
 };
 
 /// Another name of `mcpConfig`, which older callers use. Its value is an object, or JSON in a string.
 const OLD_MCP_CONFIG: &str = "mcpConfigJson";
+const CALLBACK: &str = "callbackUrl";
 
 impl TaskRequest {
     /// Reads and checks a request.
@@ -60,6 +61,9 @@ impl TaskRequest {
         normalize(&mut fields);
         take_old_names(&mut fields)?;
         let mut unknown = Vec::new();
+        if rules.callback_is_extra && drop_unusable_callback(&mut fields) {
+            unknown.push(CALLBACK.to_owned());
+        }
         let mut track = serde_path_to_error::Track::new();
         let tracked = serde_path_to_error::Deserializer::new(Value::Object(fields), &mut track);
         let read: Result<Self, _> = serde_ignored::deserialize(tracked, |path| {
@@ -72,9 +76,22 @@ impl TaskRequest {
         for name in &unknown {
             request.note_unknown(name);
         }
+        request.drop_second_credential();
         validate(&request, rules)?;
         Ok(request)
     }
+}
+
+/// Removes a `callbackUrl` that no webhook can be sent to. Returns whether there was one.
+fn drop_unusable_callback(fields: &mut Map<String, Value>) -> bool {
+    let Some(value) = fields.get(CALLBACK) else {
+        return false;
+    };
+    let is_usable = value.as_str().is_some_and(|url| callback(url).is_ok());
+    if !is_usable {
+        fields.remove(CALLBACK);
+    }
+    !is_usable
 }
 
 /// Gives fields with old names their new ones. If both are given, the new one counts and the old one is unknown.

@@ -8,6 +8,9 @@ pub struct RequestRules {
     pub file_repositories: bool,
     /// Whether `callbackUrl` is required.
     pub callback_required: bool,
+    /// Whether `callbackUrl` is not a field of the request, as in `POST /run`. A usable one has an effect all the same. Any other
+    /// value is an unknown field.
+    pub callback_is_extra: bool,
 }
 
 impl RequestRules {
@@ -15,6 +18,13 @@ impl RequestRules {
     #[must_use]
     pub fn with_file_repositories(mut self, allowed: bool) -> Self {
         self.file_repositories = allowed;
+        self
+    }
+
+    /// Lets a `callbackUrl` without use pass as an unknown field.
+    #[must_use]
+    pub fn with_extra_callback(mut self) -> Self {
+        self.callback_is_extra = true;
         self
     }
 

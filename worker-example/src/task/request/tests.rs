@@ -76,11 +76,54 @@ fn says_what_is_wrong_in_the_words_of_the_api() {
         "Either anthropicApiKey or anthropicOAuthToken is required"
     );
     assert_eq!(message(json!([])), "the request must be a JSON object");
-    let both = json!({"prompt": "x", "anthropicApiKey": "k", "anthropicOAuthToken": "t"});
+}
+
+#[test]
+fn of_two_credentials_the_api_key_counts_and_the_other_is_erased() {
+    let both = json!({"prompt": "x", "anthropicApiKey": "k-1", "anthropicOAuthToken": "t-secret"});
+    let expected =
+        ["anthropicOAuthToken has no effect, because the request also has anthropicApiKey"];
+    let request = parse(&both).unwrap();
+    assert_eq!(request.credential().unwrap().secret().expose(), "k-1");
+    assert_eq!(request.warnings(), expected);
+    assert!(!format!("{request:?}").contains("t-secret"));
+    let input = TaskInput::new(request, &"t".parse().unwrap());
+    let stored = serde_json::to_string(&input).unwrap();
+    assert!(!stored.contains("t-secret"), "{stored}");
+    // The worker tells it, too. A caller cannot claim it.
+    let request = input.into_request(RequestRules::default()).unwrap();
+    assert_eq!(request.warnings(), expected);
+    let claimed = with(json!({"droppedToken": true})).unwrap();
     assert_eq!(
-        message(both),
-        "give anthropicApiKey or anthropicOAuthToken, not both"
+        claimed.warnings(),
+        ["unknown field `droppedToken` has no effect"]
     );
+    let wrong = json!({"prompt": "x", "anthropicApiKey": "k 1", "anthropicOAuthToken": "t"});
+    let error = parse(&wrong).unwrap_err().to_string();
+    assert!(error.starts_with("anthropicApiKey must be"), "{error}");
+}
+
+#[test]
+fn a_request_of_run_ignores_a_callback_without_use() {
+    let rules = RequestRules::default().with_extra_callback();
+    let read = |callback: Value| {
+        let value = json!({"prompt": "p", "anthropicApiKey": "k", "callbackUrl": callback});
+        TaskRequest::from_value_with(value, rules).unwrap()
+    };
+    for unusable in [json!("ftp://h/x"), json!("x"), json!(7), json!({"a": 1})] {
+        let request = read(unusable);
+        assert_eq!(request.callback_url, None);
+        assert_eq!(
+            request.warnings(),
+            ["unknown field `callbackUrl` has no effect"]
+        );
+    }
+    let request = read(json!("https://h.example/hook"));
+    assert_eq!(
+        request.callback_url.as_deref(),
+        Some("https://h.example/hook")
+    );
+    assert!(request.warnings().is_empty() && read(json!(null)).warnings().is_empty());
 }
 
 #[test]
@@ -98,6 +141,14 @@ fn unknown_fields_become_warnings() {
     let many: Value = (0..1000).map(|n| (format!("f{n}"), json!(1))).collect();
     assert_eq!(with(many).unwrap().warnings().len(), 32);
     assert!(with(json!({"model": null, "maxTurns": null})).is_ok());
+    let nulls = json!({"environmentSecrets": {"A": null}, "slashCommands": {"a": {"frontmatter": null, "content": "c"}},
+        "postExecutionActions": {"git": {"commit": null, "conflictStrategy": null}}});
+    let request = with(nulls).unwrap();
+    assert!(request.environment_secrets.is_empty() && request.warnings().is_empty());
+    let missing = with(json!({"subagents": {"a": {"content": null}}})).unwrap_err();
+    assert_eq!(missing.to_string(), "content is required");
+    let endless = with(json!({"maxTurns": 9_007_199_254_740_991_u64})).unwrap();
+    assert_eq!(endless.max_turns, u32::MAX);
 }
 
 /// As clients in JavaScript and Python send them.

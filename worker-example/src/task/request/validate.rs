@@ -14,7 +14,7 @@ use super::{
         MAX_COMMAND, MAX_COMMANDS, MAX_COMMIT_MESSAGE, MAX_CREDENTIAL, MAX_DEFINITION,
         MAX_DEFINITION_NAME, MAX_DEFINITIONS, MAX_DEPTH, MAX_DEPTH_OF_JSON, MAX_ENVIRONMENT,
         MAX_MCP_CONFIG, MAX_METADATA, MAX_MINUTES, MAX_MODEL, MAX_PATTERNS, MAX_SSH_KEY, MAX_TOOL,
-        MAX_TOOLS, MAX_TURNS, MAX_URL, MAX_VARIABLE, MAX_VARIABLES,
+        MAX_TOOLS, MAX_URL, MAX_VARIABLE, MAX_VARIABLES,
     },
     model::TaskRequest,
     paths::{is_branch, is_definition_name, is_inside, is_prefix},
@@ -41,7 +41,9 @@ pub(super) fn validate(request: &TaskRequest, rules: RequestRules) -> Result<(),
     }
     validate_credential(request)?;
     validate_callback(request)?;
-    bounded("maxTurns", request.max_turns, MAX_TURNS)?;
+    if request.max_turns == 0 {
+        return Err(RequestError::invalid("maxTurns", "must be at least 1"));
+    }
     bounded("timeoutMinutes", request.timeout_minutes, MAX_MINUTES)?;
     tools("allowedTools", request.allowed_tools.as_deref())?;
     tools("disallowedTools", request.disallowed_tools.as_deref())?;
@@ -60,9 +62,14 @@ pub(super) fn validate(request: &TaskRequest, rules: RequestRules) -> Result<(),
 }
 
 fn validate_callback(request: &TaskRequest) -> Result<(), RequestError> {
-    let Some(text) = request.callback_url.as_deref() else {
-        return Ok(());
-    };
+    request.callback_url.as_deref().map_or(Ok(()), callback)
+}
+
+/// Checks the address of a webhook.
+///
+/// # Errors
+/// When it cannot be one.
+pub(super) fn callback(text: &str) -> Result<(), RequestError> {
     let invalid = |problem: &str| Err(RequestError::invalid("callbackUrl", problem));
     if text.len() > MAX_URL {
         return invalid(&format!("is longer than {MAX_URL} characters"));
@@ -216,9 +223,6 @@ fn json(field: &str, value: &Map<String, Value>, most: usize) -> Result<(), Requ
 }
 
 fn validate_credential(request: &TaskRequest) -> Result<(), RequestError> {
-    if request.anthropic_api_key.is_some() && request.anthropic_oauth_token.is_some() {
-        return Err(RequestError::TwoCredentials);
-    }
     let credential = request.credential().ok_or(RequestError::NoCredential)?;
     let text = credential.secret().expose();
     if text.is_empty() {
@@ -244,9 +248,7 @@ fn validate_environment(request: &TaskRequest) -> Result<(), RequestError> {
     }
     let mut total = 0_usize;
     for (name, value) in &request.environment_secrets {
-        if let Some(problem) = environment::problem(name) {
-            return Err(RequestError::invalid(field, problem));
-        }
+        environment::check(name)?;
         if value.expose().len() > MAX_VARIABLE || value.expose().contains('\0') {
             let problem = format!("must be at most {MAX_VARIABLE} bytes without NUL");
             return Err(RequestError::invalid(format!("{field}.{name}"), problem));

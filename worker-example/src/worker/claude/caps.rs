@@ -1,6 +1,6 @@
 //! The operator's limits for all tasks of a worker. A caller cannot lift them.
 
-use crate::task::{PermissionMode, TaskRequest};
+use crate::task::{MAX_TURNS, PermissionMode, TaskRequest};
 
 /// The limits for all tasks of a worker. A task that asks for more runs with the limit, and its result says so.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,8 @@ impl Caps {
             );
             request.timeout_minutes = most;
         }
-        if let Some(most) = self.turns.filter(|most| request.max_turns > *most) {
+        let most = self.turns.unwrap_or(MAX_TURNS).min(MAX_TURNS);
+        if request.max_turns > most {
             lowered(
                 "maxTurns",
                 &request.max_turns.to_string(),
@@ -107,6 +108,13 @@ mod tests {
         let default = Some(PermissionMode::BypassPermissions);
         assert_eq!(caps.lower(&mut none, default), Vec::<String>::new());
         assert_eq!(none.permission_mode, Some(PermissionMode::AcceptEdits));
+        let mut many = request(&json!({"maxTurns": 1_000_000}));
+        let warnings = Caps::default().lower(&mut many, None);
+        assert_eq!(many.max_turns, MAX_TURNS);
+        assert!(
+            warnings[0].starts_with("maxTurns 1000000 was lowered to 1000"),
+            "{warnings:?}"
+        );
         let mut free = request(&json!({"permissionMode": "bypassPermissions"}));
         assert_eq!(Caps::default().lower(&mut free, None), Vec::<String>::new());
         assert_eq!(

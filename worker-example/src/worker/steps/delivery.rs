@@ -71,7 +71,7 @@ impl DeliveryActivities {
         };
         let vault = self.runner.vault.as_ref().ok_or_else(|| {
             failed(
-                &"the task has objects in a store, and this worker has none. Start it with --store",
+                &"the task has objects in a store, and this worker has no store. Start it with --store",
             )
         })?;
         vault.delete_secrets(&task).await.map_err(|e| failed(&e))?;

@@ -15,7 +15,7 @@ use crate::{
 
 /// The exit code of a cancelled task.
 const CANCELLED: i32 = 130;
-/// The exit code in a webhook if Claude Code has none.
+/// The exit code in a webhook if Claude Code has no exit code.
 const UNKNOWN: i32 = 1;
 /// The message for a caller when the activity's report belongs to another task, or is missing.
 const NO_REPORT: &str = "the activity sent no report of this task. Either the worker could not read its input, or an \

@@ -35,6 +35,8 @@ const CLEAN_UP_TIMEOUT: Duration = Duration::from_mins(10);
 const ACTIONS_TIMEOUT: Duration = Duration::from_hours(1);
 /// How long the store may be unreachable when a task ends, before the webhook and before the secrets are deleted.
 const CLOSE_TIMEOUT: Duration = Duration::from_mins(5);
+/// Why no webhook is sent, if no worker says it.
+const NOT_APPROVED: &str = "the request is not approved by a worker that can sign webhooks";
 /// How long one attempt of that takes at most. After a longer silence its worker is lost.
 const CLOSE_ATTEMPT: Duration = Duration::from_mins(1);
 
@@ -85,7 +87,7 @@ pub(super) async fn run(
     if let Some((url, input)) = callback {
         let approved = match approval {
             Some(approval) => Ok(approval),
-            None => approve(ctx, input, &delivery_queue).await,
+            None => approve(ctx, task, input, &delivery_queue).await,
         };
         match approved {
             Ok(approval) => receiver = Some((url, approval)),
@@ -121,7 +123,10 @@ pub(super) async fn run(
             body: end.webhook(&result, started, ctx.workflow_time()),
             approval,
         };
-        callback_problem = webhook::start(ctx, &delivery).await.err();
+        match webhook::start(ctx, &delivery).await {
+            Ok(workflow) => result.webhook_workflow = Some(workflow),
+            Err(problem) => callback_problem = Some(problem),
+        }
     }
     let not_told = |problem| format!("no webhook is sent: {problem}");
     result.warnings.extend(callback_problem.map(not_told));
@@ -136,16 +141,22 @@ pub(super) async fn run(
 /// the right to submit tasks could otherwise choose what a signed webhook says.
 async fn approve(
     ctx: &WorkflowContext<ClaudeTask>,
+    task: &str,
     input: TaskInput,
     queue: &str,
 ) -> Result<String, String> {
-    ctx.execute_activity(
+    let approved = ctx.execute_activity(
         DeliveryActivities::approve_webhook,
         input,
         close_options(queue),
-    )
-    .await
-    .map_err(|_| "the request is not approved by a worker that can sign webhooks".to_owned())
+    );
+    approved.await.map_err(|error| {
+        let told = match error.as_timeout() {
+            Some(_) => None,
+            None => ActivityEnd::of_error(task, &error).problem(),
+        };
+        told.unwrap_or_else(|| NOT_APPROVED.to_owned())
+    })
 }
 
 /// The steps on the worker that prepared the task.

@@ -52,18 +52,19 @@ impl ClaudeTaskWebhook {
     }
 }
 
-/// Starts the delivery of a task's webhook, and does not wait for its end. Answers why it was not started.
+/// Starts the delivery of a task's webhook, and does not wait for its end. Returns the id of its workflow, or why it was not
+/// started.
 ///
 /// The second id is for a first one that is taken. Usually an attacker has taken it, to keep the receiver from hearing of the
 /// end. If the task's workflow was reset, the receiver is told again, and recognizes the task.
 pub(super) async fn start(
     ctx: &WorkflowContext<ClaudeTask>,
     delivery: &Delivery,
-) -> Result<(), String> {
+) -> Result<String, String> {
     let mut problem = String::new();
     for id in delivery.workflows() {
         let options = ChildWorkflowOptions::builder()
-            .workflow_id(id)
+            .workflow_id(id.clone())
             .parent_close_policy(ParentClosePolicy::Abandon)
             // A cancelled task is told, too.
             .cancellation_token(WorkflowCancellationToken::new())
@@ -72,7 +73,7 @@ pub(super) async fn start(
             .start_child_workflow(ClaudeTaskWebhook::run, delivery.clone(), options)
             .await;
         match started {
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(id),
             Err(error) => problem = error.to_string(),
         }
     }

@@ -13,9 +13,10 @@ use crate::support::{Rig, end, fresh};
 /// What the original's own test script does.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_test_script_of_the_original_service_passes() {
-    let rig = Rig::new().await;
-    let _worker = rig.worker(&[]);
-    let api = rig.api();
+    let mut rig = Rig::new().await;
+    rig.enable_webhooks();
+    // One process, with the store that it has by default.
+    let api = rig.api_of(rig.command_for_all(&tool("TKC_CLAUDE"), &[]), "");
     let health = api.get("/health");
     assert_eq!(health.status, 200);
     assert!(health.json.is_object(), "{}", health.text);
@@ -31,7 +32,10 @@ async fn the_test_script_of_the_original_service_passes() {
         }
     }
 
-    let good = json!({"prompt": "Say hello", "anthropicApiKey": "sk-ant-test", "maxTurns": 1, "unknownField": true});
+    // Heartbeats carry no event of this size.
+    let large = "x".repeat(100_000);
+    let good = json!({"prompt": format!("Say hello {large}"), "anthropicApiKey": "sk-ant-test", "maxTurns": 1,
+        "unknownField": true});
     let stream = api.post("/run", &good);
     assert_eq!(stream.status, 200);
     let events: Vec<&str> = stream
@@ -45,10 +49,16 @@ async fn the_test_script_of_the_original_service_passes() {
         r#""type":"assistant""#,
         r#""type":"result""#,
         "unknown field `unknownField` has no effect",
+        &format!("You asked: Say hello {large}"),
     ] {
-        assert!(has(part), "{part} in {}", stream.text);
+        assert!(has(part), "{part:.80} in {:.4000}", stream.text);
     }
-    assert!(!stream.text.contains("event: "), "{}", stream.text);
+    for missing in ["event: ", "event_left_out", "events_missed"] {
+        assert!(!stream.text.contains(missing), "{:.4000}", stream.text);
+    }
+    let log = api.get(&format!("/tasks/{}/logs", stream.header("x-task-id")));
+    assert_eq!(log.status, 200, "{}", log.text);
+    assert!(log.text.lines().eq(events), "{:.4000}", log.text);
 
     let mut background = good;
     background["callbackUrl"] = json!("http://127.0.0.1:9/hook");

@@ -1,12 +1,12 @@
 //! Refusals that come before the client has sent its request.
 
 use std::{
-    io::{BufReader, Write as _},
+    io::{BufReader, Read as _, Write as _},
     net::TcpStream,
     process::Command,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::{callers, next_line};
 use crate::support::{LIMIT, Rig};
@@ -54,13 +54,82 @@ async fn curl_sees_every_refusal_over_http2() {
     }
 }
 
+/// Each refusal that the API can give by itself, also of what is not UTF-8, and on every route.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_is_json() {
+    let rig = Rig::new().await;
+    let (configuration, [ann]) = callers(["ann"]);
+    let api = rig.api_with(&configuration);
+    let bearer = format!("\r\nauthorization: Bearer {ann}");
+    let refused = |head: &str, expected: &str| {
+        let mut stream = api.open(&format!("{head}\r\nconnection: close"), "{}");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head_of_answer, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = format!("HTTP/1.1 {expected} ");
+        assert!(text.starts_with(&status), "{head}: {text}");
+        let kind = "content-type: application/json; charset=utf-8";
+        assert!(head_of_answer.contains(kind), "{head}: {text}");
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{head}: {text}"));
+        let error = body["error"].as_str().unwrap();
+        assert!(!error.is_empty(), "{head}: {text}");
+    };
+    for (method, path) in [
+        ("GET", "/tasks/ID"),
+        ("GET", "/tasks/ID/events"),
+        ("GET", "/tasks/ID/logs"),
+        ("POST", "/cancel/ID"),
+    ] {
+        for id in ["%ff", "%c3%28", "a.b", "%2e%2e", "%00", "%", "%zz", "a%20b"] {
+            let head = format!("{method} {} HTTP/1.1", path.replace("ID", id));
+            refused(&head, "401");
+            refused(&format!("{head}{bearer}"), "400");
+        }
+        let head = format!("{method} {} HTTP/1.1", path.replace("ID", "unknown"));
+        refused(&format!("{head}{bearer}"), "404");
+        for wrong in ["PUT", "OPTIONS", "NONSENSE"] {
+            let head = format!("{wrong} {} HTTP/1.1", path.replace("ID", "%ff"));
+            refused(&format!("{head}{bearer}"), "405");
+        }
+    }
+    for path in [
+        "/",
+        "/health",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/run",
+        "/run-async",
+        "/tasks",
+        "/tasks/status",
+    ] {
+        refused(&format!("DELETE {path} HTTP/1.1{bearer}"), "405");
+    }
+    for path in [
+        "/nowhere",
+        "/%ff",
+        "/tasks/",
+        "/tasks/a/b",
+        "//run",
+        "/cancel",
+    ] {
+        refused(&format!("GET {path} HTTP/1.1{bearer}"), "404");
+    }
+    for path in ["/run", "/run-async", "/tasks"] {
+        refused(&format!("POST {path} HTTP/1.1"), "401");
+        refused(&format!("POST {path} HTTP/1.1{bearer}"), "400");
+        // Queries are not read there.
+        refused(&format!("POST {path}?a=%ff&&= HTTP/1.1{bearer}"), "400");
+    }
+}
+
 /// A client that sends its whole body before it reads.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_body_does_not_hide_the_refusal_over_http1() {
     let rig = Rig::new().await;
     let (configuration, [ann]) = callers(["ann"]);
     let api = rig.api_with(&configuration);
-    let body = "x".repeat(2 << 20);
+    let body = "x".repeat((2 << 20) + 1);
     let bearer = format!("authorization: Bearer {ann}");
     for (path, header, expected) in [
         ("/run", "x-nothing: 1", "401"),

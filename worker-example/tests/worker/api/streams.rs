@@ -128,6 +128,48 @@ async fn a_request_of_the_background_keeps_the_task_of_a_stream() {
     assert_eq!(scripted.runs(), 1);
 }
 
+/// The last client has left just before the same request comes again, in the background.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_the_background_is_refused_when_the_task_is_being_cancelled() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&["--max-tasks", "3"]);
+    let api = scripted.rig.api();
+    let begun = r#"{"type":"text","content":"begun"}"#;
+    for path in ["/tasks", "/run-async"] {
+        let task = fresh("task");
+        let mut request = request(&task, "wait");
+        request["callbackUrl"] = json!("http://127.0.0.1:9/");
+        let mut stream = api.open("POST /run HTTP/1.1", &request.to_string());
+        while next_line(&mut stream, "data: ").unwrap() != begun {}
+        drop(stream);
+        until("the client has left", async || {
+            (scripted.rig.signals(&task).await > 0).then_some(())
+        })
+        .await;
+        let refused = api.post(path, &request);
+        assert_eq!(refused.status, 409, "{}", refused.text);
+        assert_eq!(refused.json["taskId"], task);
+        let error = refused.json["error"].as_str().unwrap();
+        assert!(error.contains("its client has left"), "{error}");
+        let state = format!("/tasks/{task}");
+        until("the cancellation", async || {
+            (api.get(&state).json["status"] == "cancelled").then_some(())
+        })
+        .await;
+        assert_eq!(api.post(path, &request).status, 409);
+    }
+
+    // The task is cancelled while its client is still there.
+    let task = fresh("task");
+    let request = request(&task, "wait");
+    let mut stream = api.open("POST /run HTTP/1.1", &request.to_string());
+    while next_line(&mut stream, "data: ").unwrap() != begun {}
+    let cancelled = api.post(&format!("/cancel/{task}"), &json!({}));
+    assert_eq!(cancelled.status, 200, "{}", cancelled.text);
+    let refused = api.post("/tasks", &request);
+    assert_eq!(refused.status, 409, "{}", refused.text);
+}
+
 /// A client has left while Temporal is unreachable. The API stops only after Temporal was told.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_has_left_is_not_forgotten_when_the_api_stops() {
@@ -377,14 +419,7 @@ async fn large_events_are_streamed_unchanged_from_the_log() {
 async fn one_process_serves_the_api_and_runs_tasks() {
     let scripted = Scripted::new().await;
     let rig = &scripted.rig;
-    let mut command = rig.command_for_api("all");
-    command
-        .arg("--claude")
-        .arg(scripted.claude())
-        .arg("--workdir")
-        .arg(rig.workdir())
-        .args(["--sandbox", "off"]);
-    let mut api = rig.api_of(command, "");
+    let mut api = rig.api_of(rig.command_for_all(&scripted.claude(), &[]), "");
     let stream = api.post("/run", &request(&fresh("task"), "go"));
     assert!(
         stream.text.contains(r#""result":"done""#),

@@ -1,27 +1,67 @@
-//! The texts of the library's errors, from the source that defines them.
+//! The texts of all errors, from the source that defines them.
 
-use std::fmt::Write as _;
+mod declared;
+
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use anyhow::ensure;
 
+use self::declared::{Declared, Text, declared, literal};
 use super::{
     cell, head,
     source::{self, Source},
 };
 use crate::workspace::Workspace;
 
-/// The crates whose errors a user of the library or the programs sees.
-const FOLDERS: [&str; 3] = ["audit/src", "codec/src", "kms"];
+/// A part of the product, with the folders of its sources.
+struct Part {
+    title: &'static str,
+    introduction: &'static str,
+    folders: &'static [&'static str],
+}
+
+const PARTS: [Part; 4] = [
+    Part {
+        title: "The library",
+        introduction: "Programs that use the library get these errors. The commands and servers show their texts, too.",
+        folders: &["audit/src", "codec/src", "kms", "proto/src"],
+    },
+    Part {
+        title: "Every server",
+        introduction: "The codec server and the API of `claude-tasks` show these.",
+        folders: &["service/src"],
+    },
+    Part {
+        title: "codec-server",
+        introduction: "HTTP clients get the texts of `RequestError`. [HTTP API](../http-api.md) has the status codes.",
+        folders: &["codec-server/src"],
+    },
+    Part {
+        title: "claude-tasks",
+        introduction: "HTTP clients get the texts of `ApiError` and `RequestError`. [Claude tasks over HTTP](../claude-tasks-api.md) has the status codes. \
+                       The commands and the client library show the others.",
+        folders: &["worker-example/src"],
+    },
+];
+
+/// The error that has the kinds of errors of key services.
+const OF_KEY_SERVICES: &str = "ProviderError";
 
 /// The page.
 pub(super) fn page(workspace: &Workspace) -> anyhow::Result<String> {
-    let sources = source::files(workspace, &FOLDERS)?;
     let mut page = head("Errors");
     page.push_str(
-        "An error says what happened, to which key, field or file, and what to do. `{…}` is a place that the program fills in. No error holds a key, a payload byte or the text of a service's answer.\n\n\
+        "An error says what happened, to which key, field or file, and what to do. `{…}` is a place that the program fills in. No error holds a key, a payload byte or the text of a key service's answer.\n\n\
          [Key services](../key-services.md#errors) explains the errors of key services.\n\n",
     );
-    let kinds = kinds(&sources);
+    let mut parts = Vec::new();
+    for part in &PARTS {
+        parts.push((part, source::files(workspace, part.folders)?));
+    }
+    let kinds: Vec<_> = parts
+        .iter()
+        .flat_map(|(_, sources)| kinds(sources))
+        .collect();
     ensure!(
         kinds.len() > 5,
         "no kinds of errors of key services were found"
@@ -32,76 +72,64 @@ pub(super) fn page(workspace: &Workspace) -> anyhow::Result<String> {
     for (kind, name, text) in kinds {
         let _ = writeln!(page, "| `{kind}` | `{name}` | {} |", cell(&text));
     }
-    let mut count = 0;
-    for source in &sources {
-        for (name, variants) in enums(&source.text) {
-            count += variants.len();
-            let _ = writeln!(page, "\n## {name}\n\n| error | text |\n|---|---|");
-            for (variant, text) in variants {
-                let _ = writeln!(page, "| `{variant}` | {} |", cell(&text));
-            }
-        }
+    let parts: Vec<(&Part, Vec<Declared>)> = parts
+        .iter()
+        .map(|(part, sources)| {
+            let errors = sources.iter().flat_map(|source| declared(&source.text));
+            (*part, errors.collect())
+        })
+        .collect();
+    let names: BTreeSet<&str> = parts
+        .iter()
+        .flat_map(|(_, errors)| errors)
+        .map(|error| error.name.as_str())
+        .collect();
+    for (part, errors) in &parts {
+        ensure!(errors.len() > 2, "{} has hardly any error", part.title);
+        let _ = write!(page, "\n## {}\n\n{}\n", part.title, part.introduction);
+        section(&mut page, errors, &names);
     }
-    ensure!(count > 10, "hardly any error was found");
     Ok(page)
 }
 
-/// The public enums of a source that are errors, each with its variants and their texts.
-fn enums(text: &str) -> Vec<(String, Vec<(String, String)>)> {
-    let mut found = Vec::new();
-    for (start, _) in text.match_indices("\npub enum ") {
-        let rest = &text[start + "\npub enum ".len()..];
-        let Some((name, body)) = rest.split_once(" {\n") else {
-            continue;
-        };
-        let body = body.split("\n}").next().unwrap_or(body);
-        let variants: Vec<_> = variants(body);
-        if !variants.is_empty() {
-            found.push((name.to_owned(), variants));
+/// The errors of a part: a table for each error with variants, and one for all others.
+fn section(page: &mut String, errors: &[Declared], names: &BTreeSet<&str>) {
+    let mut others = String::new();
+    for error in errors {
+        let mut rows = String::new();
+        for (variant, text) in &error.texts {
+            if let Some(text) = shown(text, names) {
+                let _ = writeln!(rows, "| `{variant}` | {} |", cell(&text));
+            }
+        }
+        if error.has_variants && !rows.is_empty() {
+            let _ = write!(
+                page,
+                "\n### {}\n\n{}\n\n| error | text |\n|---|---|\n{rows}",
+                error.name, error.summary
+            );
+        } else {
+            others.push_str(&rows);
         }
     }
-    found
-}
-
-/// Variants with an attribute `#[error("…")]`. One without a text of its own shows another error's.
-fn variants(body: &str) -> Vec<(String, String)> {
-    let attributes = body.split("#[error(").skip(1);
-    attributes
-        .filter_map(|rest| {
-            let (arguments, after) = rest.split_once(")]\n")?;
-            let text = literal(arguments)?;
-            let name = after
-                .lines()
-                .map(str::trim)
-                .find(|line| line.starts_with(|c: char| c.is_ascii_uppercase()))?;
-            let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
-            Some((name.to_owned(), text))
-        })
-        .filter(|(_, text)| !is_placeholder(text))
-        .collect()
-}
-
-/// Whether the whole text is a placeholder, which tells nothing on this page.
-fn is_placeholder(text: &str) -> bool {
-    text.starts_with('{') && text.find('}') == Some(text.len() - 1)
-}
-
-/// The string at the beginning of an attribute's arguments. A line break after `\` joins two parts of it.
-fn literal(arguments: &str) -> Option<String> {
-    let inside = arguments.trim_start().strip_prefix('"')?;
-    let mut text = String::new();
-    let mut characters = inside.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' => return Some(text),
-            '\\' => match characters.next()? {
-                '\n' => while characters.next_if(|next| next.is_whitespace()).is_some() {},
-                escaped => text.push(escaped),
-            },
-            other => text.push(other),
-        }
+    if !others.is_empty() {
+        let _ = write!(
+            page,
+            "\n### Others\n\n| error | text |\n|---|---|\n{others}"
+        );
     }
-    None
+}
+
+/// The text of a row. An error that is shown as another one refers to it. A text that is computed is told by what it is about.
+fn shown(text: &Text, names: &BTreeSet<&str>) -> Option<String> {
+    match text {
+        Text::Words(words) => Some(words.clone()),
+        Text::Other { name, .. } if name == OF_KEY_SERVICES => Some(
+            "see [Kinds of errors of key services](#kinds-of-errors-of-key-services)".to_owned(),
+        ),
+        Text::Other { name, .. } if names.contains(name.as_str()) => Some(format!("see `{name}`")),
+        Text::Other { summary, .. } => (!summary.is_empty()).then(|| format!("({summary})")),
+    }
 }
 
 /// The kinds of errors of key services: their names, and what they say.
@@ -169,18 +197,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variants_have_their_texts() {
-        let text = "\n/// Doc.\n#[derive(thiserror::Error)]\npub enum PayloadError {\n    /// One.\n    #[error(\"it is {0}\")]\n    One(u8),\n\
-                    \x20   /// Two.\n    #[error(\n        \"first \\\n         second\"\n    )]\n    Two {\n        /// X.\n        x: u8,\n    },\n\
-                    \x20   #[error(transparent)]\n    Three(Other),\n    #[error(\"{}\", say(x))]\n    Four,\n    #[error(\"{0}\")]\n    Five(x),\n}\n";
-        let found = enums(text);
-        assert_eq!(found.len(), 1);
-        let variants: Vec<_> = found[0]
-            .1
-            .iter()
-            .map(|(v, t)| format!("{v}: {t}"))
-            .collect();
-        assert_eq!(variants, ["One: it is {0}", "Two: first second"]);
+    fn every_part_has_its_errors_with_their_texts() {
+        let page = page(&Workspace::discover().unwrap()).unwrap();
+        let part = |title: &str| {
+            let (_, rest) = page.split_once(&format!("\n## {title}\n")).unwrap();
+            rest.split("\n## ").next().unwrap()
+        };
+        for (title, row) in [
+            ("The library", "| `DecryptOnly` | nothing is encrypted here"),
+            ("The library", "| `Payload` | see `PayloadError` |"),
+            ("The library", "| `Provider` | see [Kinds of errors"),
+            ("The library", "| `Empty` | the body is empty;"),
+            ("The library", "| `PublicKeyError` | the public key is not"),
+            ("Every server", "### LoginError"),
+            ("codec-server", "### RequestError"),
+            ("codec-server", "| `Unauthenticated` | see `Refused` |"),
+            ("codec-server", "### ServerError"),
+            ("claude-tasks", "### ApiError"),
+            ("claude-tasks", "### RequestError"),
+            ("claude-tasks", "| `Exists` | a task `{0}` already exists"),
+        ] {
+            assert!(part(title).contains(row), "{title} has no {row}");
+        }
+        assert!(!page.contains("](Self::") && !page.contains("| {} |"));
+    }
+
+    #[test]
+    fn an_error_in_another_is_referred_to_and_a_computed_text_is_told() {
+        let names = BTreeSet::from(["PayloadError"]);
+        let other = |name: &str, summary: &str| Text::Other {
+            name: name.to_owned(),
+            summary: summary.to_owned(),
+        };
+        let shown = |text| shown(&text, &names);
+        assert_eq!(
+            shown(other("PayloadError", "A payload.")).unwrap(),
+            "see `PayloadError`"
+        );
+        assert_eq!(shown(other("io", "A file.")).unwrap(), "(A file.)");
+        assert_eq!(shown(other("", "")), None);
+        assert!(
+            shown(other("ProviderError", ""))
+                .unwrap()
+                .contains("#kinds")
+        );
     }
 
     #[test]

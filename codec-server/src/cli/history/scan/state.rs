@@ -49,6 +49,12 @@ impl Progress {
         }
     }
 
+    /// Whether it can be what [`StateFile::save`] wrote: with a token, unless all workflows were scanned.
+    fn is_whole(&self) -> bool {
+        let is_token = STANDARD.decode(&self.next_page).is_ok();
+        is_token && self.workflows_done == self.next_page.is_empty()
+    }
+
     pub(super) fn next_page(&self) -> Vec<u8> {
         STANDARD.decode(&self.next_page).unwrap_or_default()
     }
@@ -89,6 +95,9 @@ impl StateFile {
         if progress.target != target {
             return Err(wrong("it is the state of another scan"));
         }
+        if !progress.is_whole() {
+            return Err(wrong("it is damaged"));
+        }
         Ok(progress)
     }
 
@@ -116,5 +125,112 @@ impl StateFile {
             // Without it, the next scan begins anew, too.
             let _ = fs::remove_file(path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn target() -> Target {
+        Target {
+            address: "127.0.0.1:7233".to_owned(),
+            namespace: "default".to_owned(),
+            query: String::new(),
+        }
+    }
+
+    fn file() -> (tempfile::TempDir, PathBuf, StateFile) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scan.json");
+        (folder, path.clone(), StateFile::new(Some(path)))
+    }
+
+    /// A state after the first page.
+    fn begun() -> Progress {
+        let mut progress = Progress::new(target());
+        progress.tally.workflows = 100;
+        progress.set_next_page(b"token\0");
+        progress
+    }
+
+    #[test]
+    fn a_scan_continues_where_the_last_one_ended() {
+        let (folder, path, state) = file();
+        let beginning = state.load(target()).unwrap();
+        assert_eq!(beginning.tally.workflows, 0);
+        assert!(!beginning.workflows_done && beginning.next_page().is_empty());
+
+        state.save(&begun()).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let mut loaded = state.load(target()).unwrap();
+        assert_eq!(loaded.tally, begun().tally);
+        assert_eq!(loaded.next_page(), b"token\0");
+        assert!(!loaded.workflows_done);
+
+        loaded.set_next_page(b"");
+        state.save(&loaded).unwrap();
+        assert!(state.load(target()).unwrap().workflows_done);
+        state.remove();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_state_of_another_scan_is_refused_and_kept() {
+        let (_folder, path, state) = file();
+        state.save(&begun()).unwrap();
+        let before = fs::read(&path).unwrap();
+        let other = [
+            Target {
+                address: "127.0.0.1:7234".to_owned(),
+                ..target()
+            },
+            Target {
+                namespace: "other".to_owned(),
+                ..target()
+            },
+            Target {
+                query: "WorkflowType='A'".to_owned(),
+                ..target()
+            },
+        ];
+        for other in other {
+            let refused = state.load(other).unwrap_err().to_string();
+            assert!(refused.contains("another scan; name another"), "{refused}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_damaged_state_is_refused() {
+        let (_folder, path, state) = file();
+        let written = serde_json::to_string(&begun()).unwrap();
+        let token = STANDARD.encode(b"token\0");
+        for (damaged, expected) in [
+            (written[..written.len() / 2].to_owned(), "not the state"),
+            (String::new(), "not the state"),
+            ("{}".to_owned(), "not the state"),
+            (
+                written.replace("\"version\":2", "\"version\":1"),
+                "another version of this program",
+            ),
+            (written.replace(&token, "no base64!"), "damaged"),
+            // It would begin anew, and count everything twice.
+            (written.replace(&token, ""), "damaged"),
+            (
+                written.replace("\"workflows_done\":false", "\"workflows_done\":true"),
+                "damaged",
+            ),
+        ] {
+            assert_ne!(damaged, written);
+            fs::write(&path, &damaged).unwrap();
+            let refused = state.load(target()).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{damaged}: {refused}");
+        }
+        let folder = StateFile::new(path.parent().map(Path::to_owned));
+        assert!(folder.load(target()).is_err());
     }
 }

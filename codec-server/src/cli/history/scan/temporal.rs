@@ -361,7 +361,23 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_keep_the_rate_and_do_not_catch_up() {
+        let pace = Pace::new(NonZeroU32::new(20).unwrap());
+        let interval = Duration::from_millis(50);
+        let began = Instant::now();
+        join_all((0..41).map(|_| pace.wait())).await;
+        assert_eq!(began.elapsed(), interval * 40);
+        // A time without calls is not made up for.
+        tokio::time::advance(interval * 100).await;
+        let began = Instant::now();
+        join_all((0..3).map(|_| pace.wait())).await;
+        assert_eq!(began.elapsed(), interval * 2);
+    }
 
     #[test]
     fn an_address_has_a_host_and_a_port() {

@@ -80,7 +80,7 @@ pub(crate) fn parse_duration(field: &str, text: &str) -> Result<TimeDelta, ApiEr
         .and_then(|seconds| seconds.split('.').next())
         .and_then(|seconds| seconds.parse().ok())
         .and_then(TimeDelta::try_seconds)
-        .ok_or_else(|| ApiError::field(field, "it is no duration"))
+        .ok_or_else(|| ApiError::field(field, "it is not a duration"))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(super) fn page<T>(
     let size = match route.parameter("pageSize").map(str::parse) {
         None | Some(Ok(0)) => DEFAULT_PAGE,
         Some(Ok(size)) => MAX_PAGE.min(size),
-        Some(Err(_)) => return Err(ApiError::field("page_size", "it is no number")),
+        Some(Err(_)) => return Err(ApiError::field("page_size", "it is not a number")),
     };
     let page: Vec<Value> = items.iter().skip(start).take(size).map(encode).collect();
     let end = start + page.len();

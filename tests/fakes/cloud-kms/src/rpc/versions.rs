@@ -95,7 +95,7 @@ fn change(
 ) -> Result<Value, ApiError> {
     store.version(&route.name)?;
     let Name::Version { key, id } = &route.name else {
-        return Err(ApiError::invalid("It is no version."));
+        return Err(ApiError::invalid("It is not a version."));
     };
     let version = store.key_mut(&route.name)?.version_mut(*id);
     let Some(version) = version else {

@@ -93,7 +93,7 @@ async fn the_service_rotates_by_the_schedule() {
     let key = cloud.open("k").await;
     let old = key.wrap(&Dek::new([1; 32]), &context("a")).await.unwrap();
     cloud.emulator.advance(91 * DAY);
-    assert_eq!(key.describe().await.unwrap().primary_version, "2");
+    assert_eq!(key.check_usable().await.unwrap().primary_version, "2");
     assert!(key.unwrap(&old, &context("a")).await.is_ok());
 
     admin.set_rotation(&uri("k"), None).await.unwrap();
@@ -103,7 +103,7 @@ async fn the_service_rotates_by_the_schedule() {
         (None, None)
     );
     cloud.emulator.advance(1000 * DAY);
-    assert_eq!(key.describe().await.unwrap().primary_version, "2");
+    assert_eq!(key.check_usable().await.unwrap().primary_version, "2");
     assert_eq!(
         kind(admin.set_rotation(&uri("k"), Some(DAY / 2)).await),
         Kind::Misconfigured

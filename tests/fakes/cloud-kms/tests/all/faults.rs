@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use fake_cloud_kms::{Canned, Fault};
 use temporal_kms_codec::{
     Dek,
-    kms::{CallPolicy, Cause, KmsMetrics, ProviderErrorKind as Kind},
+    kms::{CallPolicy, FailureCause, KmsMetrics, ProviderErrorKind as Kind},
 };
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
@@ -39,7 +39,7 @@ async fn every_failure_has_its_kind_in_every_method() {
             expected,
             "{fault}"
         );
-        assert_eq!(kind(key.describe().await), expected, "{fault}");
+        assert_eq!(kind(key.check_usable().await), expected, "{fault}");
         assert_eq!(kind(signer.sign(b"x").await), expected, "{fault}");
         assert_eq!(
             kind(signer.public_key(Some("1")).await),
@@ -75,11 +75,14 @@ async fn what_a_proxy_answers_is_not_googles_word() {
         cloud
             .emulator
             .answer_everything_with(Canned::html(status, page));
-        for failed in [key.encrypt(b"x").await.err(), key.describe().await.err()] {
+        for failed in [
+            key.encrypt(b"x").await.err(),
+            key.check_usable().await.err(),
+        ] {
             let error = failed.unwrap();
             assert_eq!(
                 (error.kind(), error.cause()),
-                (expected, Some(Cause::Proxy)),
+                (expected, Some(FailureCause::Proxy)),
                 "{status}: {error}"
             );
         }
@@ -106,14 +109,18 @@ async fn a_quota_project_is_told_from_the_keys_project() {
             .emulator
             .answer_everything_with(Canned::json(403, answer));
         let error = key.encrypt(b"x").await.unwrap_err();
-        assert_eq!(error.cause(), Some(Cause::QuotaProject), "{error}");
+        assert_eq!(error.cause(), Some(FailureCause::QuotaProject), "{error}");
         assert_eq!(error.project(), Some(project));
         assert!(error.to_string().contains(project), "{error}");
     }
     cloud.emulator.answer_everything_with(None);
     cloud.misbehave("service-disabled");
     let error = key.encrypt(b"x").await.unwrap_err();
-    assert_eq!(error.cause(), Some(Cause::ServiceDisabled), "{error}");
+    assert_eq!(
+        error.cause(),
+        Some(FailureCause::ServiceDisabled),
+        "{error}"
+    );
 }
 
 #[tokio::test]

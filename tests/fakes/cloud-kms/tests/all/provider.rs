@@ -108,7 +108,7 @@ async fn learns_that_an_hsm_takes_less() {
 
     let another = cloud.open("hsm").await;
     assert_eq!(
-        another.describe().await.unwrap().protection,
+        another.check_usable().await.unwrap().protection,
         Protection::Hsm
     );
     assert_eq!(another.limits().max_plaintext, 8192);
@@ -119,11 +119,11 @@ async fn rotation_changes_what_encrypts_and_nothing_else() {
     let cloud = Cloud::start().await;
     let key = cloud.key("k").await;
     let old = key.wrap(&Dek::new([1; 32]), &context("a")).await.unwrap();
-    assert_eq!(key.describe().await.unwrap().primary_version, "1");
+    assert_eq!(key.check_usable().await.unwrap().primary_version, "1");
 
     let admin = cloud.admin().await;
     admin.rotate(&uri("k")).await.unwrap();
-    assert_eq!(key.describe().await.unwrap().primary_version, "2");
+    assert_eq!(key.check_usable().await.unwrap().primary_version, "2");
     let new = key.wrap(&Dek::new([2; 32]), &context("a")).await.unwrap();
     assert_eq!(
         key.unwrap(&old, &context("a")).await.unwrap().expose(),
@@ -144,7 +144,7 @@ async fn rotation_changes_what_encrypts_and_nothing_else() {
         kind(key.wrap(&Dek::new([2; 32]), &context("a")).await),
         Kind::KeyDisabled
     );
-    assert_eq!(kind(key.describe().await), Kind::KeyDisabled);
+    assert_eq!(kind(key.check_usable().await), Kind::KeyDisabled);
     assert_eq!(
         kind(key.unwrap(&new, &context("a")).await),
         Kind::KeyDisabled
@@ -168,14 +168,14 @@ async fn a_key_that_is_missing_or_for_something_else() {
     let cloud = Cloud::start().await;
     cloud.key("k").await;
     let missing = cloud.open("missing").await;
-    assert_eq!(kind(missing.describe().await), Kind::KeyNotFound);
+    assert_eq!(kind(missing.check_usable().await), Kind::KeyNotFound);
     assert_eq!(kind(missing.encrypt(b"x").await), Kind::KeyNotFound);
     assert_eq!(kind(missing.decrypt(b"x").await), Kind::KeyNotFound);
 
     cloud.signer("signing").await;
     let signing = cloud.open("signing").await;
     assert_eq!(kind(signing.encrypt(b"x").await), Kind::Misconfigured);
-    assert_eq!(kind(signing.describe().await), Kind::Misconfigured);
+    assert_eq!(kind(signing.check_usable().await), Kind::Misconfigured);
 
     let encryption = cloud.options.signer(&uri("k")).await.unwrap();
     assert_eq!(kind(encryption.sign(b"x").await), Kind::Misconfigured);

@@ -1,15 +1,15 @@
-//! A key provider of your own: it writes a line for each data key that is unwrapped, and lets another key do the work.
+//! A key around another key: it writes a line for each data key that is unwrapped, and lets the other key do the work.
 //!
-//! A provider for another key service needs four of these methods: `uri`, `seal`, `open` and `describe`.
+//! The example `own_key_service` has a provider that does the work itself.
 //!
-//! `cargo run --example own_provider -- KEYRING_FOLDER`
+//! `cargo run --example audited_key -- KEYRING_FOLDER`
 
 use std::{env, error::Error, sync::Arc};
 
 use async_trait::async_trait;
 use temporal_kms_codec::{
     Codec, Dek, EncryptionContext, KeyUri, Namespace, Payload, WrappedDek,
-    kms::{KeyDescription, KeyLimits, KeyProvider, ProviderError, local::LocalKeyring},
+    kms::{KeyLimits, KeyProvider, ProviderError, UsableKey, local::LocalKeyring},
 };
 use zeroize::Zeroizing;
 
@@ -80,8 +80,8 @@ impl KeyProvider for Audited {
         self.0.decrypt(ciphertext).await
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        self.0.describe().await
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
+        self.0.check_usable().await
     }
 }
 

@@ -1,0 +1,95 @@
+//! The body of an answer. Its text is written while it is sent, piece by piece.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use temporal_kms::support::{erase, erase_vec};
+use temporal_kms_codec_proto::json::BodyPieces;
+
+use super::{connection::READ_BUFFER, memory::Share, plain::Plain, request_error::RequestError};
+
+/// How much text is written at once. It stays in the memory of the processor until it is sent and erased. The HTTP library sends
+/// what has the size of its buffer, and the base64 of three bytes may be missing at the end of a piece.
+const PIECE: usize = READ_BUFFER + 4;
+
+/// The payloads of an answer, which are written when the client reads them. They cannot fail. Plaintext is erased when it is
+/// written, and again when it is sent.
+#[derive(Debug)]
+pub(super) struct AnswerBody {
+    pieces: BodyPieces,
+    is_secret: bool,
+    /// Held until the client has read everything.
+    share: Arc<Share>,
+}
+
+impl AnswerBody {
+    /// An answer of payloads that take so much memory. It keeps as much of the share as it needs.
+    pub(super) async fn new(
+        payloads: Plain,
+        memory: usize,
+        is_secret: bool,
+        mut share: Share,
+    ) -> Result<Self, RequestError> {
+        let pieces = BodyPieces::new(payloads.take(), is_secret.then_some(erase));
+        let piece = pieces.left().min(PIECE);
+        share.grow(piece).await?;
+        share.keep(memory + piece);
+        Ok(Self {
+            pieces,
+            is_secret,
+            share: Arc::new(share),
+        })
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.pieces.next_piece(PIECE).map(|text| Piece {
+            text,
+            is_secret: self.is_secret,
+            _share: Arc::clone(&self.share),
+        });
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(Bytes::from_owner(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.left() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.pieces.left() as u64)
+    }
+}
+
+/// A piece that is being sent.
+struct Piece {
+    text: Vec<u8>,
+    is_secret: bool,
+    _share: Arc<Share>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        if self.is_secret {
+            erase_vec(&mut self.text);
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Writes a body piece by piece, so that a long answer is never in memory as a whole.
+
+use std::{fmt, sync::Arc, vec};
+
+use base64_simd::STANDARD;
+
+use super::{
+    partial::Erase as _,
+    write::{
+        BEGINNING, END, Separator, body_len, metadata_len, push_before_data, push_behind_data,
+        push_metadata,
+    },
+};
+use crate::{Metadata, SharedPayload};
+
+/// `{"payloads":[…]}` in pieces, which together are the text that [`write_payloads`](super::write_payloads) gives.
+///
+/// Where the payloads are secret, they are erased as they are written, while the processor has them at hand. What is not written
+/// is erased on drop.
+pub struct BodyPieces {
+    /// Payloads that are not begun.
+    payloads: vec::IntoIter<SharedPayload>,
+    begun: Option<Begun>,
+    separator: Separator,
+    /// Text that is written before anything else.
+    text: Vec<u8>,
+    /// How much of the text is written.
+    text_written: usize,
+    is_ended: bool,
+    metadata: MetadataText,
+    /// Bytes that are not written.
+    left: usize,
+    erase: Option<fn(&mut [u8])>,
+}
+
+/// A payload whose data are being written.
+struct Begun {
+    payload: SharedPayload,
+    /// How many bytes of the data are written.
+    written: usize,
+}
+
+impl BodyPieces {
+    /// Begins to write payloads. `erase` erases bytes, where the payloads are secret.
+    #[must_use]
+    pub fn new(payloads: Vec<SharedPayload>, erase: Option<fn(&mut [u8])>) -> Self {
+        Self {
+            left: body_len(&payloads),
+            payloads: payloads.into_iter(),
+            begun: None,
+            separator: Separator::default(),
+            text: BEGINNING.to_vec(),
+            text_written: 0,
+            is_ended: false,
+            metadata: MetadataText::default(),
+            erase,
+        }
+    }
+
+    /// The bytes that are not written.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.left
+    }
+
+    /// The next piece, of at most so many bytes. A piece has room for the base64 of three bytes in any case.
+    pub fn next_piece(&mut self, most: usize) -> Option<Vec<u8>> {
+        if self.left == 0 {
+            return None;
+        }
+        let room = most.max(QUANTUM).min(self.left);
+        let mut piece = Piece {
+            bytes: Vec::with_capacity(room),
+            room,
+        };
+        while self.add_to(&mut piece) {}
+        self.left = self.left.saturating_sub(piece.bytes.len());
+        Some(piece.bytes)
+    }
+
+    /// Adds what comes next. `false` when the piece is full, or the body at its end.
+    fn add_to(&mut self, piece: &mut Piece) -> bool {
+        if self.text_written < self.text.len() {
+            return self.add_text(piece);
+        }
+        if let Some(begun) = &mut self.begun {
+            let rest = begun.payload.data.get_mut(begun.written..);
+            let rest = rest.unwrap_or_default();
+            if !rest.is_empty() {
+                let added = piece.add_base64(rest, self.erase);
+                begun.written += added;
+                return added > 0;
+            }
+            push_behind_data(&mut self.text, &begun.payload);
+            self.begun = None;
+        } else if let Some(payload) = self.payloads.next() {
+            self.begin(payload, piece);
+        } else if self.is_ended {
+            return false;
+        } else {
+            self.text.extend_from_slice(END);
+            self.is_ended = true;
+        }
+        true
+    }
+
+    /// Adds text as far as it fits.
+    fn add_text(&mut self, piece: &mut Piece) -> bool {
+        let rest = self.text.get(self.text_written..).unwrap_or_default();
+        let part = rest.get(..piece.room()).unwrap_or(rest);
+        let is_whole = part.len() == rest.len();
+        piece.bytes.extend_from_slice(part);
+        self.text_written += part.len();
+        if is_whole {
+            clear(&mut self.text, self.erase);
+            self.text_written = 0;
+        }
+        is_whole
+    }
+
+    /// Writes what is before the data of a payload.
+    fn begin(&mut self, payload: SharedPayload, piece: &mut Piece) {
+        /// What can be beside the metadata.
+        const OTHER: usize = r#",{,"data":""#.len();
+
+        let metadata = self.metadata.text(&payload.metadata, self.erase);
+        let length = metadata.len() + OTHER;
+        let out = if piece.room() >= length {
+            &mut piece.bytes
+        } else {
+            // It is empty, so nothing is copied.
+            self.text.reserve_exact(length);
+            &mut self.text
+        };
+        self.separator.push(out);
+        push_before_data(out, &payload, |out| out.extend_from_slice(metadata));
+        self.begun = Some(Begun {
+            payload,
+            written: 0,
+        });
+    }
+}
+
+impl Drop for BodyPieces {
+    fn drop(&mut self) {
+        if self.erase.is_none() {
+            return;
+        }
+        clear(&mut self.text, self.erase);
+        clear(&mut self.metadata.text, self.erase);
+        // Metadata with another owner would not be erased.
+        self.metadata.of = None;
+        let begun = self.begun.iter_mut().map(|begun| &mut begun.payload);
+        for payload in begun.chain(self.payloads.as_mut_slice()) {
+            payload.erase();
+        }
+    }
+}
+
+impl fmt::Debug for BodyPieces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BodyPieces({} bytes left)", self.left)
+    }
+}
+
+/// Four characters of base64 are three bytes.
+const QUANTUM: usize = 4;
+
+struct Piece {
+    bytes: Vec<u8>,
+    room: usize,
+}
+
+impl Piece {
+    fn room(&self) -> usize {
+        self.room - self.bytes.len()
+    }
+
+    /// Adds the base64 of bytes as far as it fits, and erases them. Returns how many bytes it has added.
+    fn add_base64(&mut self, bytes: &mut [u8], erase: Option<fn(&mut [u8])>) -> usize {
+        /// So many bytes stay in the fastest memory. They are a multiple of three, so they have no padding.
+        const PART: usize = 12 << 10;
+
+        let fitting = self.room() / QUANTUM * 3;
+        let length = bytes.len().min(fitting);
+        for part in bytes.get_mut(..length).unwrap_or_default().chunks_mut(PART) {
+            STANDARD.encode_append(&*part, &mut self.bytes);
+            if let Some(erase) = erase {
+                erase(part);
+            }
+        }
+        length
+    }
+}
+
+/// The metadata of the last payload, as a member of its object. Payloads that follow each other mostly share theirs.
+#[derive(Default)]
+struct MetadataText {
+    of: Option<Arc<Metadata>>,
+    text: Vec<u8>,
+}
+
+impl MetadataText {
+    /// The text of these metadata, or nothing where there are none.
+    fn text(&mut self, metadata: &Arc<Metadata>, erase: Option<fn(&mut [u8])>) -> &[u8] {
+        let is_last = |last: &Arc<Metadata>| Arc::ptr_eq(last, metadata);
+        if !self.of.as_ref().is_some_and(is_last) {
+            clear(&mut self.text, erase);
+            if !metadata.is_empty() {
+                // It is empty, so nothing is copied.
+                self.text.reserve_exact(metadata_len(metadata));
+                push_metadata(&mut self.text, metadata);
+            }
+            self.of = Some(Arc::clone(metadata));
+        }
+        &self.text
+    }
+}
+
+/// Empties text, and erases it where it is secret.
+fn clear(text: &mut Vec<u8>, erase: Option<fn(&mut [u8])>) {
+    if let Some(erase) = erase {
+        erase(text);
+    }
+    text.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, iter};
+
+    use proptest::{collection, prelude::*, sample::select};
+
+    use super::*;
+    use crate::{Data, json::write_payloads, payload::ExternalPayloadDetails};
+
+    thread_local! {
+        static ERASED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn erase(bytes: &mut [u8]) {
+        bytes.fill(0);
+        ERASED.set(ERASED.get() + bytes.len());
+    }
+
+    fn any_payload() -> impl Strategy<Value = SharedPayload> {
+        let long = collection::btree_map(
+            "[\\PC\"\\\\\n]{0,9}",
+            collection::vec(any::<u8>(), 0..99),
+            1..4,
+        );
+        let metadata = prop_oneof![Just(Metadata::new()), long].prop_map(Arc::new);
+        let data = collection::vec(any::<u8>(), 0..300);
+        let external = collection::vec(select(vec![0, 7, -1, i64::MIN, i64::MAX]), 0..3);
+        (metadata, data, 0usize..9, external).prop_map(|(metadata, data, start, sizes)| {
+            let external = sizes
+                .into_iter()
+                .map(|size_bytes| ExternalPayloadDetails { size_bytes });
+            let data = Data::behind(start.min(data.len()), data);
+            let mut payload = SharedPayload::new(metadata, data);
+            payload.external_payloads = external.collect();
+            payload
+        })
+    }
+
+    proptest! {
+        /// The pieces are the text, and nothing secret is left of what was written.
+        #[test]
+        fn pieces_are_the_text(
+            payloads in collection::vec((any_payload(), 1usize..4), 0..4),
+            long in collection::vec(any::<u8>(), 0..30_000),
+            most in prop_oneof![0usize..40, 40usize..600, 16_000usize..50_000],
+            is_secret in any::<bool>(),
+        ) {
+            // Some follow each other with the same metadata.
+            let mut payloads: Vec<_> = payloads
+                .into_iter()
+                .flat_map(|(payload, times)| iter::repeat_n(payload, times))
+                .collect();
+            payloads.push(SharedPayload::new(Arc::default(), long));
+            let unshared: Vec<_> = payloads.iter().cloned().map(SharedPayload::into_payload).collect();
+            let whole = write_payloads(&unshared);
+            let secret: usize = payloads.iter().map(|payload| payload.data.len()).sum();
+            ERASED.set(0);
+            let mut pieces = BodyPieces::new(payloads, is_secret.then_some(erase));
+            let mut text = Vec::new();
+            loop {
+                prop_assert_eq!(pieces.left(), whole.len() - text.len());
+                let Some(piece) = pieces.next_piece(most) else {
+                    break;
+                };
+                prop_assert!((1..=most.max(QUANTUM)).contains(&piece.len()));
+                prop_assert!(piece.capacity() <= most.max(QUANTUM));
+                text.extend(piece);
+            }
+            prop_assert_eq!(text, whole);
+            drop(pieces);
+            prop_assert_eq!(ERASED.get() >= secret, is_secret || secret == 0);
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_is_erased() {
+        let metadata = Arc::new(Metadata::from([("note".to_owned(), b"secret".to_vec())]));
+        let payload = SharedPayload::new(metadata, b"secret".repeat(100));
+        let mut pieces = BodyPieces::new(vec![payload.clone(), payload], Some(erase));
+        let text = r#""metadata":{"note":"c2VjcmV0"}"#;
+        let piece = pieces.next_piece(100).unwrap();
+        assert!(String::from_utf8(piece).unwrap().contains(text));
+        ERASED.set(0);
+        drop(pieces);
+        assert_eq!(ERASED.get(), text.len());
+    }
+}
