@@ -156,7 +156,7 @@ pub fn main() -> ExitCode {
 
 fn run(command_line: &[OsString]) -> ExitCode {
     let _written = log::FlushOnDrop;
-    if let Err(failure) = dotenv::load(command(), command_line) {
+    if let Err(failure) = dotenv::load(command(), command_line, &[]) {
         return failure.report(PROGRAM);
     }
     let cli: Cli = match arguments::parse(command_line) {

@@ -5,19 +5,20 @@
 
 mod builder;
 mod built_in;
-mod unused;
+mod named;
 mod value;
 
 pub use builder::KmsBuilder;
 pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{
-    Advice, CallLayer, CallObserver, CallPolicy, CredentialsFound, Diagnose, Elsewhere, EndedCall,
-    Endpoint, FailureCause, KeyAdmin, KeyDetails, KeyGrant, KeyGrants, KeyLimits, KeyOrigin,
-    KeyProvider, KeyPurpose, KeyRole, KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics,
-    LatencyBucket, MeasuredCall, MetricsSink, NoteKept, Operation, OperationMetrics, Outcome,
-    PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind, PublicKey, PublicKeyError,
-    RotationPolicy, ServiceError, Setting, SettingKind, SettingRow, SettingTable, SettingValue,
-    SetupPlan, Signature, SignatureAlgorithm, Signer, UsableKey, Variables, VersionUsed, Web,
+    Advice, AnyFolder, CallLayer, CallObserver, CallPolicy, CredentialsFound, Diagnose, Elsewhere,
+    EndedCall, Endpoint, FailureCause, KeyAdmin, KeyDetails, KeyGrant, KeyGrants, KeyLimits,
+    KeyOrigin, KeyProvider, KeyPurpose, KeyRole, KeyService, KeySetup, KeySpec, KeyState,
+    KeyVersion, KmsMetrics, LatencyBucket, MeasuredCall, MetricsSink, NoteKept, Operation,
+    OperationMetrics, Outcome, PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind,
+    PublicKey, PublicKeyError, RotationPolicy, ServiceError, Setting, SettingKind, SettingRow,
+    SettingTable, SettingValue, SetupPlan, Signature, SignatureAlgorithm, Signer, UsableKey,
+    Variables, VersionUsed, Web,
 };
 pub use value::Kms;

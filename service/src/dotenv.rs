@@ -2,6 +2,11 @@
 //!
 //! A program reads it before everything else, and starts itself again with its variables: the command line, the key services
 //! and their SDKs then see one environment. A variable that the process has already always wins.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `TEMPORAL_CODEC_ENV_FILE` | the file with variables that both programs read; `none` reads none | `.env` in the folder in which they start |
+//! | `TEMPORAL_CODEC_ENV_READ` | what was read from that file. The programs set it themselves | |
 
 mod environment;
 mod file;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use temporal_kms_codec::{CodecSettings, ConfigurationError};
+use temporal_kms_codec::{CodecSettings, ConfigurationError, kms::Kms};
 
 /// The key of a keyring when no key is named.
 pub const DEFAULT_LOCAL_KEY: &str = "local://default";
@@ -13,20 +13,16 @@ pub const DEFAULT_LOCAL_KEY: &str = "local://default";
 const KEY: &str = "TEMPORAL_CODEC_KEY";
 const KEYRING: &str = "TEMPORAL_CODEC_KEYRING";
 const NAMESPACE: &str = "TEMPORAL_NAMESPACE";
-/// The variables that name the key to encrypt with, any of them.
-const KEY_VARIABLES: [&str; 5] = [
-    KEY,
-    "GCP_KMS_KEY",
-    "KMS_KEY_NAME",
-    "KMS_KEY_ALIAS",
-    "KMS_PROVIDER",
-];
 
 /// Reads a variable. One that is empty counts as unset.
 type Variables<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 /// Where the default key is stored. It does not depend on the working directory, so that every command finds it.
 /// `None` where neither `XDG_DATA_HOME` nor `HOME` is set.
+///
+/// | variable | meaning | default |
+/// |---|---|---|
+/// | `XDG_DATA_HOME` | commands without `--keyring` look for local keys in `temporal-kms-codec/keyring` there | `~/.local/share` |
 #[must_use]
 pub fn default_keyring() -> Option<PathBuf> {
     let folder = |name| {
@@ -42,7 +38,7 @@ pub fn default_keyring() -> Option<PathBuf> {
 /// Whether a variable names the key to encrypt with.
 #[must_use]
 pub fn is_named(variable: &dyn Fn(&str) -> Option<String>) -> bool {
-    KEY_VARIABLES.iter().any(|name| variable(name).is_some())
+    variable(KEY).is_some() || Kms::default().has_named_key(variable)
 }
 
 /// The keys of a command line, over the variables of a worker.

@@ -170,6 +170,11 @@ fn with_level(level: &str) -> EnvFilter {
     EnvFilter::builder().parse_lossy(format!("cryptoki=off,{level}"))
 }
 
+/// The level that a variable sets.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `RUST_LOG` | the level of the log, such as `debug` |
 fn wanted() -> Option<String> {
     std::env::var(EnvFilter::DEFAULT_ENV)
         .ok()

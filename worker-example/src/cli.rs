@@ -137,7 +137,7 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let _written = log::FlushOnDrop;
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    if let Err(failure) = dotenv::load(command(), &arguments) {
+    if let Err(failure) = dotenv::load(command(), &arguments, &crate::store::VARIABLES) {
         return failure.report(PROGRAM);
     }
     let cli: Cli = match arguments::parse(&arguments) {
@@ -174,7 +174,11 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// The level of a server's log, if `RUST_LOG` does not set it: that of `LOG_LEVEL`, which the original service reads.
+/// The level of a server's log, if `RUST_LOG` does not set it.
+///
+/// | variable | meaning | default |
+/// |---|---|---|
+/// | `LOG_LEVEL` | the level of the log of `claude-tasks`, where `RUST_LOG` is not set; the original service reads it, too | `info` |
 fn log_level() -> &'static str {
     let level = arguments::variable("LOG_LEVEL").unwrap_or_default();
     let levels = ["trace", "debug", "info", "warn", "error"];

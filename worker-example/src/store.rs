@@ -22,6 +22,7 @@ mod sweep;
 mod vault;
 
 pub(crate) use error::StoreError;
+pub(crate) use location::VARIABLES;
 pub use location::{LocationError, StoreLocation};
 pub(crate) use objects::Objects;
 pub(crate) use session_log::{LONGEST_CHUNK, StoreLog};

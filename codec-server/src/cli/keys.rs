@@ -3,7 +3,6 @@
 mod arguments;
 mod confirm;
 mod dotenv;
-mod member;
 mod operation;
 mod permissions;
 mod place;

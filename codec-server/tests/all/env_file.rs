@@ -155,9 +155,13 @@ fn a_stranger_s_folder_chooses_no_program_and_no_server() {
         "{told}"
     );
     assert!(!told.contains("LD_PRELOAD"), "{told}");
-    // A person who names the file means it.
+    // A person who names the file means it, but it still starts no other programs.
     let named = encode(folder.path(), &[("TEMPORAL_CODEC_ENV_FILE", ".env")]);
     assert!(!problem(&named).contains("may not set"), "{named:?}");
+    assert!(
+        problem(&named).contains(".env: LD_PRELOAD: not a variable of this program"),
+        "{named:?}"
+    );
 }
 
 #[test]

@@ -187,11 +187,10 @@ impl Codec {
     /// | `TEMPORAL_CODEC_CACHE_DATA_KEYS` | unwrapped data keys that are kept for decoding | `10000` |
     /// | `TEMPORAL_CODEC_CACHE_TTL` | how long one is kept, such as `30m` | `1h` |
     ///
-    /// Without `TEMPORAL_CODEC_KEY` the key is taken from `GCP_PROJECT`, `GCP_KMS_LOCATION` (default `global`),
-    /// `GCP_KMS_KEY_RING`, `GCP_KMS_KEY`, or from `PROJECT_ID`, `KMS_LOCATION`, `KMS_KEY_RING`, `KMS_KEY_NAME`, or from
-    /// `KMS_KEY_ALIAS` (`alias/NAME`, or an ARN of AWS KMS). `KMS_PROVIDER` (`aws`, `gcp` or `local`) says which counts;
-    /// `local` is `local://default`. An empty variable counts as unset. Each key service reads variables of its own:
-    /// [`Kms::settings`](crate::kms::Kms::settings) lists them.
+    /// Without `TEMPORAL_CODEC_KEY`, variables may name the key in parts, such as `KMS_KEY_ALIAS` for a key at AWS KMS:
+    /// [`KeyService::key_settings`](crate::kms::KeyService::key_settings) lists them for each service. `KMS_PROVIDER` says
+    /// which service counts, and `KMS_PROVIDER=local` alone is `local://default`. An empty variable counts as unset. Each
+    /// key service reads variables of its own: [`Kms::settings`](crate::kms::Kms::settings) lists them.
     ///
     /// # Errors
     /// When a variable is missing or has no valid value, and when a key cannot be opened.

@@ -2,9 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{
-    CallObserver, CallPolicy, KeyService, Kms, KmsMetrics, SettingValue, Variables, unused,
-};
+use super::{CallObserver, CallPolicy, KeyService, Kms, KmsMetrics, SettingValue, Variables};
 use crate::ConfigurationError;
 
 /// Puts a [`Kms`] together.
@@ -85,7 +83,6 @@ impl KmsBuilder {
     /// # Errors
     /// When a variable has a value that it cannot have, or asks for a service that is not used.
     pub fn variables(mut self, variable: Variables<'_>) -> Result<Self, ConfigurationError> {
-        unused::refuse(variable)?;
         for service in self.kms.services().cloned().collect::<Vec<_>>() {
             if let Some(service) = service.with_variables(variable)? {
                 self.kms.put(service);

@@ -7,22 +7,25 @@ use crate::Scheme;
 
 type New = fn() -> Arc<dyn KeyService>;
 
-/// One line for each service: its feature, its module here, and its type in its crate.
+/// One line for each service: its module here, its type in its crate, and the feature of this crate that it needs.
 macro_rules! services {
-    ($($(#[$feature:meta])? $module:ident = $krate:ident::$service:ident;)+) => {
-        $($(#[$feature])? pub use $krate as $module;)+
+    ($($module:ident = $krate:ident::$service:ident $(if $feature:tt)?;)+) => {
+        $($(#[cfg(feature = $feature)])? pub use $krate as $module;)+
 
         const SERVICES: &[New] = &[
-            $($(#[$feature])? || Arc::new($krate::$service::default()),)+
+            $($(#[cfg(feature = $feature)])? || Arc::new($krate::$service::default()),)+
         ];
+
+        /// The features of all services, also of those that this build does not have.
+        const FEATURES: &[&str] = &[$($($feature,)?)+];
     };
 }
 
 services! {
     local = temporal_kms_local::LocalKms;
-    #[cfg(feature = "gcp-kms")] gcp = temporal_kms_gcp::GcpKms;
-    #[cfg(feature = "aws-kms")] aws = temporal_kms_aws::AwsKms;
-    #[cfg(feature = "pkcs11")] pkcs11 = temporal_kms_pkcs11::Pkcs11Kms;
+    gcp = temporal_kms_gcp::GcpKms if "gcp-kms";
+    aws = temporal_kms_aws::AwsKms if "aws-kms";
+    pkcs11 = temporal_kms_pkcs11::Pkcs11Kms if "pkcs11";
 }
 
 /// The services with their default settings.
@@ -37,6 +40,11 @@ pub(crate) fn version_in(scheme: Scheme, ciphertext: &[u8]) -> Option<String> {
     service.version_in(ciphertext)
 }
 
+/// Whether a build with the right feature has the service. Features are called as the schemes are.
+pub(super) fn has_feature(scheme: Scheme) -> bool {
+    FEATURES.contains(&scheme.as_str())
+}
+
 /// What to do about a key whose service is not in `services`.
 pub(super) fn remedy(scheme: Scheme, services: &[Arc<dyn KeyService>]) -> String {
     let names: Vec<_> = services
@@ -44,8 +52,7 @@ pub(super) fn remedy(scheme: Scheme, services: &[Arc<dyn KeyService>]) -> String
         .map(|service| service.scheme().to_string())
         .collect();
     let names = names.join(", ");
-    // The features are called as the schemes are.
-    let advice = if scheme.has_direct_mode() {
+    let advice = if has_feature(scheme) {
         format!("build it with the feature {scheme}")
     } else {
         "correct the key's name, or add the service in code".to_owned()

@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
-    CallLayer, CallObserver, CallPolicy, Diagnose, KeyAdmin, KeyProvider, KeyService, KmsMetrics,
-    ProviderError, ProviderErrorKind, Setting, SettingValue, Signer, built_in, local::LocalKms,
+    CallLayer, CallObserver, CallPolicy, Diagnose, KeyAdmin, KeyProvider, KeyService, KeySetup,
+    KmsMetrics, ProviderError, ProviderErrorKind, Setting, SettingValue, Signer, built_in,
+    local::LocalKms,
 };
 use crate::{ConfigurationError, KeyUri, Scheme};
 
@@ -61,7 +62,7 @@ impl Kms {
             let key: KeyUri = uri.parse()?;
             let scheme = key.scheme();
             // A misspelt scheme. One that is known and not in this build is told when the key is opened.
-            if !scheme.has_direct_mode() {
+            if !built_in::has_feature(scheme) {
                 let reason = built_in::remedy(scheme, &self.services);
                 return Err(ConfigurationError::invalid("key URI", reason));
             }
@@ -110,6 +111,14 @@ impl Kms {
     /// When there is no such service.
     pub fn diagnose(&self, uri: &KeyUri) -> Result<&dyn Diagnose, ProviderError> {
         Ok(self.service_of(uri)?.diagnose())
+    }
+
+    /// What the service of `uri` knows about keys that are to be created.
+    ///
+    /// # Errors
+    /// When there is no such service.
+    pub fn setup(&self, uri: &KeyUri) -> Result<&dyn KeySetup, ProviderError> {
+        Ok(self.service_of(uri)?.setup())
     }
 
     /// Whether the settings are enough for `uri`. Nothing is read or called.

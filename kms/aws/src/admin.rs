@@ -18,14 +18,14 @@ use aws_sdk_kms::types::{KeyMetadata, KeyState as State};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
-    AwsKms, AwsOptions,
+    AwsKms,
     client::RegionalKey,
     metadata::{self, time, unreadable},
     name::{Arn, KeyName},
 };
 use temporal_kms::{
-    EncryptionContext, KeyAdmin, KeyDetails, KeyGrants, KeyRole, KeySpec, KeyUri, KeyVersion,
-    Protection, ProviderError, ProviderErrorKind as Kind, Scheme,
+    EncryptionContext, KeyAdmin, KeyDetails, KeyGrants, KeyRole, KeySetup as _, KeySpec, KeyUri,
+    KeyVersion, Protection, ProviderError, ProviderErrorKind as Kind, Scheme,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -78,7 +78,7 @@ impl KeyAdmin for AwsAdmin {
     /// AWS KMS chooses the ids of keys, so a new key gets the requested name as its alias.
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
         let alias = self.kms.regional(key).await?;
-        let spec = with_options(spec, &self.kms.options);
+        let spec = self.kms.complete(spec.clone());
         let made = create::create(alias, &spec).await?;
         let shown = async {
             let metadata = metadata::describe(&made).await?;
@@ -265,14 +265,6 @@ impl KeyAdmin for AwsAdmin {
     async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
         listing::grants(&self.key(key).await?).await
     }
-}
-
-/// The key that is asked for, with what the options say of all new keys.
-pub(super) fn with_options(spec: &KeySpec, options: &AwsOptions) -> KeySpec {
-    let store = spec.key_store.clone();
-    spec.clone()
-        .with_multi_region(spec.multi_region || options.multi_region)
-        .with_key_store(store.or_else(|| options.custom_key_store.clone()))
 }
 
 async fn enable_rotation(key: &RegionalKey, days: i32) -> Result<(), ProviderError> {

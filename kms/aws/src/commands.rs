@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use aws_sdk_kms::types::OriginType;
 
 use super::{
-    AwsOptions,
-    admin::{Operation, grant_of, kind, rotation_days, with_options},
+    AwsKms,
+    admin::{Operation, grant_of, kind, rotation_days},
 };
 use temporal_kms::{
-    EncryptionContext, KeySpec, PlannedGrant, ProviderError, ProviderErrorKind as Kind, SetupPlan,
+    EncryptionContext, KeySetup as _, KeySpec, PlannedGrant, ProviderError,
+    ProviderErrorKind as Kind, SetupPlan,
     support::{shell_command, shell_word, terraform_string as quoted},
 };
 
@@ -18,20 +19,16 @@ const DESCRIPTION: &str = "Encrypts payloads of Temporal";
 const KEY: &str = "\"$KEY\"";
 
 /// Commands of `aws`, or a configuration of Terraform.
-pub(super) fn of(
-    tool: &str,
-    plan: &SetupPlan,
-    options: &AwsOptions,
-) -> Result<String, ProviderError> {
+pub(super) fn of(tool: &str, plan: &SetupPlan, kms: &AwsKms) -> Result<String, ProviderError> {
     let refused =
         |kind, detail: &'static str| Err(ProviderError::new(kind, &plan.key).with_detail(detail));
-    let spec = with_options(&plan.spec, options);
+    let spec = kms.complete(plan.spec.clone());
     let has_replicas = !plan.replica_regions.is_empty();
     let spec = spec
         .clone()
         .with_multi_region(spec.multi_region || has_replicas);
     kind(&plan.key, &spec)?;
-    let Some(region) = options.region.as_deref() else {
+    let Some(region) = kms.options().region.as_deref() else {
         return refused(Kind::Misconfigured, "name the region: AWS_REGION");
     };
     let alias = plan.key.resource().split('?').next().unwrap_or_default();

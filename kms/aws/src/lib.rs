@@ -46,6 +46,7 @@ mod credentials;
 mod diagnose;
 mod env;
 mod error;
+mod member;
 mod metadata;
 mod name;
 mod provider;
@@ -53,7 +54,9 @@ mod regions;
 mod sendable_credentials;
 mod service;
 mod settings;
+mod setup;
 mod signer;
+mod variables;
 
 use std::{fmt, sync::Arc};
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use temporal_kms::{
-    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError, Scheme,
-    Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
+    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeySetup, KeyUri,
+    ProviderError, Scheme, Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
 };
 
-use super::{AwsKms, AwsOptions, commands, settings::SETTINGS};
+use super::{AwsKms, AwsOptions, commands, settings::SETTINGS, variables};
 
 #[async_trait]
 impl KeyService for AwsKms {
@@ -36,6 +36,7 @@ impl KeyService for AwsKms {
         &self,
         variable: Variables<'_>,
     ) -> Result<Option<Arc<dyn KeyService>>, ConfigurationError> {
+        variables::refuse_idle(variable)?;
         Ok(Some(Arc::new(Self::new(AwsOptions::from_variables(
             variable,
         )?))))
@@ -44,6 +45,22 @@ impl KeyService for AwsKms {
     fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
         let options = SETTINGS.changed(self.options(), name, value)?;
         Some(Arc::new(Self::new(options)))
+    }
+
+    fn library_settings(&self) -> &'static [Setting] {
+        variables::LIBRARY
+    }
+
+    fn provider_name(&self) -> Option<&'static str> {
+        Some(variables::PROVIDER_NAME)
+    }
+
+    fn key_settings(&self) -> &'static [Setting] {
+        variables::KEY
+    }
+
+    fn named_key(&self, variable: Variables<'_>) -> Result<Option<KeyUri>, ConfigurationError> {
+        variables::named_key(variable)
     }
 
     fn key_in(&self, place: &str) -> Option<String> {
@@ -77,7 +94,11 @@ impl KeyService for AwsKms {
     }
 
     fn setup_commands(&self, tool: &str, plan: &SetupPlan) -> Result<String, ProviderError> {
-        commands::of(tool, plan, self.options())
+        commands::of(tool, plan, self)
+    }
+
+    fn setup(&self) -> &dyn KeySetup {
+        self
     }
 
     fn diagnose(&self) -> &dyn Diagnose {

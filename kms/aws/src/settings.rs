@@ -2,8 +2,11 @@
 
 use std::{fmt, path::PathBuf};
 
-use temporal_kms::{Setting, SettingKind, SettingRow, SettingTable};
+use temporal_kms::{AnyFolder, Setting, SettingKind, SettingRow, SettingTable};
 use zeroize::Zeroizing;
+
+/// The name of the setting that `codec-server keys destroy --window` sets.
+pub(super) const DELETION_WINDOW: &str = "aws_deletion_window_days";
 
 /// Every setting of AWS KMS.
 pub(super) const SETTINGS: SettingTable<AwsOptions> = SettingTable(&[
@@ -14,6 +17,7 @@ pub(super) const SETTINGS: SettingTable<AwsOptions> = SettingTable(&[
             "The region of AWS keys that are named without one.",
         )
         .variables(&["AWS_REGION", "AWS_DEFAULT_REGION"])
+        .any_folder(AnyFolder::HostLabels)
         .flag("aws-region", "REGION")
         .example("\"eu-west-1\""),
         |options, value| options.region = value.into_text(),
@@ -25,6 +29,7 @@ pub(super) const SETTINGS: SettingTable<AwsOptions> = SettingTable(&[
             "The AWS role to assume before calling AWS KMS.",
         )
         .variables(&["KMS_ROLE_ARN"])
+        .any_folder(AnyFolder::Anything)
         .example("\"arn:aws:iam::111122223333:role/codec\""),
         |options, value| options.role = value.into_text().map(AwsRole::new),
     ),
@@ -35,6 +40,7 @@ pub(super) const SETTINGS: SettingTable<AwsOptions> = SettingTable(&[
             "Regions that serve multi-region keys during an outage of their own region.",
         )
         .variables(&["KMS_REPLICA_REGIONS"])
+        .any_folder(AnyFolder::HostLabels)
         .example("[\"us-west-2\"]"),
         |options, value| {
             let regions = value.into_list().unwrap_or_default();
@@ -80,13 +86,25 @@ pub(super) const SETTINGS: SettingTable<AwsOptions> = SettingTable(&[
         .variables(&["KMS_ENABLE_MULTI_REGION"]),
         |options, value| options.multi_region = value.is_true(),
     ),
+    SettingRow::new(
+        Setting::new(
+            DELETION_WINDOW,
+            SettingKind::Count,
+            "How many days a deletion of a key can be undone.",
+        ),
+        |options, value| {
+            let days = value.into_count().unwrap_or_default();
+            options.deletion_window_days = Some(u8::try_from(days).unwrap_or(u8::MAX));
+        },
+    ),
     SettingRow::only_combined_variables(
         Setting::new(
             "aws_auth_mode",
             SettingKind::Text,
             "`iam`: the credentials in AWS's own variables, files and metadata services. `oidc`: a role by an OIDC token.",
         )
-        .variables(&["KMS_AUTH_MODE"]),
+        .variables(&["KMS_AUTH_MODE"])
+        .any_folder(AnyFolder::Anything),
     ),
     SettingRow::only_combined_variables(
         Setting::new(
@@ -103,6 +121,7 @@ pub(super) const SETTINGS: SettingTable<AwsOptions> = SettingTable(&[
             "The external id that the role's trust policy demands.",
         )
         .variables(&["KMS_ROLE_EXTERNAL_ID"])
+        .any_folder(AnyFolder::Anything)
         .secret(),
     ),
     SettingRow::only_combined_variables(
@@ -111,7 +130,8 @@ pub(super) const SETTINGS: SettingTable<AwsOptions> = SettingTable(&[
             SettingKind::Text,
             "The name of the role's session in AWS's logs.",
         )
-        .variables(&["KMS_ROLE_SESSION_NAME"]),
+        .variables(&["KMS_ROLE_SESSION_NAME"])
+        .any_folder(AnyFolder::Anything),
     ),
     SettingRow::only_combined_variables(
         Setting::new(

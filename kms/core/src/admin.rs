@@ -364,6 +364,8 @@ pub struct KeyDetails {
     pub labels: BTreeMap<String, String>,
     /// How long the destruction of a version can be undone, where that is a property of the key.
     pub destroy_delay: Option<Duration>,
+    /// Whether it may have replicas in other regions.
+    pub multi_region: bool,
     /// Its replicas in other regions.
     pub replicas: Vec<KeyUri>,
 }
@@ -383,6 +385,7 @@ impl KeyDetails {
             next_rotation: None,
             labels: BTreeMap::new(),
             destroy_delay: None,
+            multi_region: false,
             replicas: Vec::new(),
         }
     }
@@ -426,6 +429,13 @@ impl KeyDetails {
     #[must_use]
     pub fn with_labels(mut self, labels: BTreeMap<String, String>) -> Self {
         self.labels = labels;
+        self
+    }
+
+    /// Adds whether it may have replicas in other regions.
+    #[must_use]
+    pub fn with_multi_region(mut self, multi_region: bool) -> Self {
+        self.multi_region = multi_region;
         self
     }
 

@@ -5,8 +5,9 @@ use std::{any::Any, fmt, path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 
 use crate::{
-    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyUri, ProviderError, ProviderErrorKind,
-    Scheme, Setting, SettingValue, SetupPlan, Signer, Variables,
+    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeySetup, KeyUri, ProviderError,
+    ProviderErrorKind, Scheme, Setting, SettingValue, SetupPlan, Signer, Variables,
+    key_setup::PlainKeys,
 };
 
 /// A key management service: its settings, its client, and the keys that it opens.
@@ -51,6 +52,38 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
     fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
         let _ = (name, value);
         None
+    }
+
+    /// What the service's own library reads from variables by itself, such as credentials: settings that no other place can
+    /// hold.
+    fn library_settings(&self) -> &'static [Setting] {
+        &[]
+    }
+
+    /// What `KMS_PROVIDER` calls the service. `None` when its keys are named by URIs only.
+    fn provider_name(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The parts of a key's name that variables can hold in place of its URI. [`named_key`](Self::named_key) reads them.
+    fn key_settings(&self) -> &'static [Setting] {
+        &[]
+    }
+
+    /// The key that variables name in place of its URI. `None` when they name none of this service. `KMS_PROVIDER` is not
+    /// set, or names this service.
+    ///
+    /// # Errors
+    /// When a part of the name is missing or not valid.
+    fn named_key(&self, variable: Variables<'_>) -> Result<Option<KeyUri>, ConfigurationError> {
+        let _ = variable;
+        Ok(None)
+    }
+
+    /// Whether the URI of a key in a configuration can say how to reach the key, such as a module or a file. A URI from a
+    /// stranger's file is then refused.
+    fn has_settings_in_uris(&self) -> bool {
+        false
     }
 
     /// Reads a key URI from a configuration. The URI may also say how to reach the key. That part goes into the
@@ -154,6 +187,11 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
             ProviderError::new(ProviderErrorKind::Unsupported, &plan.key)
                 .with_detail("no commands can be printed for this service"),
         )
+    }
+
+    /// What the service knows about keys that are to be created.
+    fn setup(&self) -> &dyn KeySetup {
+        &PlainKeys
     }
 
     /// What the service can tell a person who looks for a fault.

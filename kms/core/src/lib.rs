@@ -19,6 +19,7 @@
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod admin;
+mod any_folder;
 mod bind_context;
 mod calls;
 #[doc(hidden)]
@@ -35,6 +36,7 @@ pub mod faulty;
 mod grants;
 mod key_origin;
 mod key_service;
+mod key_setup;
 mod provider;
 mod public_key;
 mod quoting;
@@ -51,6 +53,7 @@ mod types;
 
 pub use self::{
     admin::{KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, KeyVersion, RotationPolicy},
+    any_folder::AnyFolder,
     calls::{
         CallLayer, CallObserver, CallPolicy, EndedCall, KmsMetrics, LatencyBucket, MeasuredCall,
         MetricsSink, NoteKept, Operation, OperationMetrics, Outcome, VersionUsed, observe_admin,
@@ -61,6 +64,7 @@ pub use self::{
     grants::{KeyGrant, KeyGrants, KeyRole},
     key_origin::KeyOrigin,
     key_service::KeyService,
+    key_setup::KeySetup,
     provider::{KeyLimits, KeyProvider, Protection, UsableKey},
     public_key::{PublicKey, PublicKeyError},
     service_error::ServiceError,

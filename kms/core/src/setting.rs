@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::ConfigurationError;
+use crate::{AnyFolder, ConfigurationError};
 
 /// The largest count.
 const MOST: u64 = 1 << 32;
@@ -35,6 +35,7 @@ pub struct Setting {
     example: Option<&'static str>,
     is_suggested: bool,
     is_secret: bool,
+    any_folder: AnyFolder,
 }
 
 impl Setting {
@@ -51,6 +52,7 @@ impl Setting {
             example: None,
             is_suggested: false,
             is_secret: false,
+            any_folder: AnyFolder::Nothing,
         }
     }
 
@@ -86,6 +88,13 @@ impl Setting {
     #[must_use]
     pub const fn secret(mut self) -> Self {
         self.is_secret = true;
+        self
+    }
+
+    /// Lets a `.env` file in the folder in which a program starts give it these values.
+    #[must_use]
+    pub const fn any_folder(mut self, values: AnyFolder) -> Self {
+        self.any_folder = values;
         self
     }
 
@@ -152,6 +161,15 @@ impl Setting {
     #[must_use]
     pub const fn is_secret(&self) -> bool {
         self.is_secret
+    }
+
+    /// Whether a `.env` file in the folder in which a program starts may give it this value. The folder can be a stranger's.
+    #[must_use]
+    pub fn is_for_any_folder(&self, value: &str) -> bool {
+        match self.kind {
+            SettingKind::List => self.any_folder.accepts(value.split(',').map(str::trim)),
+            _ => self.any_folder.accepts([value]),
+        }
     }
 }
 
@@ -415,6 +433,14 @@ mod tests {
         TABLE.read_variables(&mut options, &variable).unwrap();
         assert_eq!(options.region.as_deref(), Some("there"));
         assert_eq!(options.module.as_deref(), Some(Path::new("/m")));
+    }
+
+    #[test]
+    fn only_a_list_of_labels_may_have_several() {
+        let of = |kind| Setting::new("x", kind, "X.").any_folder(AnyFolder::HostLabels);
+        assert!(of(SettingKind::List).is_for_any_folder("us-west-2, eu-west-1"));
+        assert!(!of(SettingKind::Text).is_for_any_folder("us-west-2,eu-west-1"));
+        assert!(!Setting::new("x", SettingKind::Text, "X.").is_for_any_folder("a"));
     }
 
     #[test]

@@ -166,10 +166,8 @@ resource \"google_kms_crypto_key_iam_member\" \"codec_{index}\" {{
 
 /// The project and the location of a key ring.
 fn place<'a>(key: &KeyUri, parts: &Parts<'a>) -> Result<(&'a str, &'a str), ProviderError> {
-    let place = parts.location.strip_prefix("projects/");
-    place
-        .and_then(|place| place.split_once("/locations/"))
-        .ok_or_else(|| ProviderError::new(Kind::Misconfigured, key))
+    let place = parts.project_and_location();
+    place.ok_or_else(|| ProviderError::new(Kind::Misconfigured, key))
 }
 
 /// Who is to have which of Cloud KMS's roles.

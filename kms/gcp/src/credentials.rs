@@ -1,7 +1,7 @@
 //! The credentials of calls to Cloud KMS.
 
 use std::{
-    fmt, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -23,7 +23,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 pub(super) const MAX_FILE: u64 = 64 * 1024;
 
 /// The settings that distinguish connections.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) endpoint: Option<String>,
     target: Target,
@@ -53,15 +53,6 @@ impl Settings {
                 .build()
                 .map_err(|_| CredentialsFault::Application),
         }
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("endpoint", &self.endpoint)
-            .field("credentials", &self.credentials)
-            .finish()
     }
 }
 

@@ -24,10 +24,12 @@ mod diagnose;
 mod endpoint;
 mod error;
 mod grant;
+mod member;
 mod name;
 mod provider;
 mod service;
 mod settings;
+mod setup;
 mod signer;
 mod versions;
 

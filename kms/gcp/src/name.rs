@@ -24,4 +24,10 @@ impl<'a> Parts<'a> {
         };
         split().ok_or_else(|| ProviderError::new(Kind::Misconfigured, uri))
     }
+
+    /// The project and the location of the key ring.
+    pub(super) fn project_and_location(&self) -> Option<(&'a str, &'a str)> {
+        let place = self.location.strip_prefix("projects/")?;
+        place.split_once("/locations/")
+    }
 }

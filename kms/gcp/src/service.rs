@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use temporal_kms::{
-    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError, Scheme,
-    Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
+    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeySetup, KeyUri,
+    ProviderError, Scheme, Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
 };
 
 use super::{
     GcpKms, GcpOptions, commands,
     endpoint::{REFUSED, Target},
-    settings::SETTINGS,
+    settings::{self, SETTINGS},
 };
 
 #[async_trait]
@@ -44,6 +44,22 @@ impl KeyService for GcpKms {
     fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
         let options = SETTINGS.changed(self.options(), name, value)?;
         Some(Arc::new(Self::new(options)))
+    }
+
+    fn library_settings(&self) -> &'static [Setting] {
+        settings::LIBRARY
+    }
+
+    fn provider_name(&self) -> Option<&'static str> {
+        Some(settings::PROVIDER_NAME)
+    }
+
+    fn key_settings(&self) -> &'static [Setting] {
+        settings::KEY
+    }
+
+    fn named_key(&self, variable: Variables<'_>) -> Result<Option<KeyUri>, ConfigurationError> {
+        settings::named_key(variable)
     }
 
     fn key_in(&self, place: &str) -> Option<String> {
@@ -81,6 +97,10 @@ impl KeyService for GcpKms {
 
     fn setup_commands(&self, tool: &str, plan: &SetupPlan) -> Result<String, ProviderError> {
         commands::of(tool, plan)
+    }
+
+    fn setup(&self) -> &dyn KeySetup {
+        self
     }
 
     fn diagnose(&self) -> &dyn Diagnose {

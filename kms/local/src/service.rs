@@ -11,7 +11,7 @@ use temporal_kms::{
 
 use super::{
     LocalKeyring,
-    settings::{KEYRING, LocalOptions, SETTINGS},
+    settings::{KEYRING, LocalOptions, PROVIDER_NAME, SETTINGS},
 };
 
 /// The keys of the folder that the options name.
@@ -74,6 +74,18 @@ impl KeyService for LocalKms {
     fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
         let options = SETTINGS.changed(self.options(), name, value)?;
         Some(Arc::new(Self::new(options)))
+    }
+
+    fn provider_name(&self) -> Option<&'static str> {
+        Some(PROVIDER_NAME)
+    }
+
+    /// `KMS_PROVIDER=local` alone is enough.
+    fn named_key(&self, variable: Variables<'_>) -> Result<Option<KeyUri>, ConfigurationError> {
+        if variable("KMS_PROVIDER").as_deref() == Some(PROVIDER_NAME) {
+            return KeyUri::new(Scheme::LOCAL, "default").map(Some);
+        }
+        Ok(None)
     }
 
     fn version_in(&self, ciphertext: &[u8]) -> Option<String> {

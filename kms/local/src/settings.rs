@@ -2,15 +2,21 @@
 
 use std::path::PathBuf;
 
-use temporal_kms::{ConfigurationError, Setting, SettingKind, SettingRow, SettingTable, Variables};
+use temporal_kms::{
+    AnyFolder, ConfigurationError, Setting, SettingKind, SettingRow, SettingTable, Variables,
+};
 
 /// The name of the setting for the folder.
 pub(super) const KEYRING: &str = "local_keyring";
+
+/// What `KMS_PROVIDER` calls the local keyring.
+pub(super) const PROVIDER_NAME: &str = "local";
 
 /// Every setting of local keys.
 pub(super) const SETTINGS: SettingTable<LocalOptions> = SettingTable(&[SettingRow::new(
     Setting::new(KEYRING, SettingKind::Path, "The folder of `local://` keys.")
         .variables(&["TEMPORAL_CODEC_KEYRING"])
+        .any_folder(AnyFolder::Anything)
         .flag("keyring", "DIR")
         .example("\"/var/lib/codec-server/keys\"")
         .suggested(),

@@ -42,6 +42,10 @@ impl KeyService for Pkcs11Kms {
         Some(Arc::new(Self::new(options)))
     }
 
+    fn has_settings_in_uris(&self) -> bool {
+        true
+    }
+
     fn read_key(
         &self,
         uri: &str,

@@ -26,7 +26,11 @@ const MOST_CERTIFICATES: u64 = 4 << 20;
 pub(super) struct WebConfig {
     /// `timeout`: for a whole call. Default: 5 s.
     timeout: Duration,
-    /// `proxy`: the proxy of all calls. Default: the variables `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+    /// `proxy`: the proxy of all calls. Default: that of the variables.
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | the proxy on the way to a key service, or to an issuer of `[auth]` |
     proxy: Option<Url>,
     /// `ca_file`: authorities in PEM beside those of the system.
     ca_file: Option<PathBuf>,

@@ -8,10 +8,12 @@ use std::{
     process::Command,
 };
 
+use temporal_kms_codec::kms::Kms;
+
 use super::{
     file::EnvFile,
-    trusted::{distrust, is_for_any_folder, is_ours},
-    value::variables,
+    trusted::{Trusted, distrust},
+    value::{names, variables},
 };
 use crate::{
     arguments,
@@ -25,6 +27,8 @@ const FILE: &str = "TEMPORAL_CODEC_ENV_FILE";
 const READ: &str = "TEMPORAL_CODEC_ENV_READ";
 const DEFAULT: &str = ".env";
 const NONE: &str = "none";
+/// How many names a warning tells.
+const TOLD: usize = 10;
 
 /// Starts this program again with the variables of its `.env` file. It returns when there is nothing to add: without a file,
 /// when the environment has all of its variables, and in the process that was started again.
@@ -33,14 +37,22 @@ const NONE: &str = "none";
 /// A variable that is set already, also to the empty text, keeps its value. A hidden command of `command` reads no file: the
 /// program starts it itself, where the folder may be a stranger's.
 ///
+/// Only variables of the programs and of the key services of this build are taken. `own_prefixes` are the beginnings of
+/// further ones, for a program whose other libraries read variables.
+///
 /// # Errors
 /// The file cannot be read, a line of it has a mistake, or the program cannot be started again.
-pub fn load(command: clap::Command, arguments: &[OsString]) -> Result<(), Failure> {
+pub fn load(
+    command: clap::Command,
+    arguments: &[OsString],
+    own_prefixes: &[&str],
+) -> Result<(), Failure> {
     let program = command.get_name().to_owned();
     if env::var_os(READ).is_some() || !arguments::is_for_people(command, arguments) {
         return Ok(());
     }
-    let Some((path, added)) = wanted(&program)? else {
+    let trusted = Trusted::new(&Kms::default(), own_prefixes);
+    let Some((path, added)) = wanted(&program, &trusted)? else {
         return Ok(());
     };
     let names: Vec<_> = added.iter().map(|(name, _)| name.as_str()).collect();
@@ -74,7 +86,7 @@ pub fn tell() {
 type Added = (PathBuf, Vec<(String, String)>);
 
 /// The file that is read, if there is one.
-fn wanted(program: &str) -> Result<Option<Added>, Failure> {
+fn wanted(program: &str, trusted: &Trusted) -> Result<Option<Added>, Failure> {
     let named = env::var_os(FILE).filter(|file| !file.is_empty());
     if named.as_deref() == Some(OsStr::new(NONE)) {
         return Ok(None);
@@ -110,14 +122,19 @@ fn wanted(program: &str) -> Result<Option<Added>, Failure> {
         );
         return Ok(None);
     }
-    let added = added(&file, named.is_some(), program)?;
+    let added = added(&file, named.is_some(), program, trusted)?;
     Ok((!added.is_empty()).then_some((file.path, added)))
 }
 
 /// The variables of the file that the environment does not have.
-fn added(file: &EnvFile, is_named: bool, program: &str) -> Result<Vec<(String, String)>, Failure> {
+fn added(
+    file: &EnvFile,
+    is_named: bool,
+    program: &str,
+    trusted: &Trusted,
+) -> Result<Vec<(String, String)>, Failure> {
     let is_new = |name: &str| env::var_os(name).is_none() && ![FILE, READ].contains(&name);
-    let found = variables(&file.text, |name| is_ours(name) && is_new(name));
+    let found = variables(&file.text, |name| trusted.is_ours(name) && is_new(name));
     let found = found.map_err(|mistake| {
         Failure::new(
             Status::Configuration,
@@ -131,7 +148,7 @@ fn added(file: &EnvFile, is_named: bool, program: &str) -> Result<Vec<(String, S
     })?;
     let (added, refused): (Vec<_>, Vec<_>) = found
         .into_iter()
-        .partition(|(name, value)| is_named || is_for_any_folder(name, value));
+        .partition(|(name, value)| is_named || trusted.is_for_any_folder(name, value));
     if !refused.is_empty() {
         let names: Vec<_> = refused.into_iter().map(|(name, _)| name).collect();
         say(
@@ -139,6 +156,26 @@ fn added(file: &EnvFile, is_named: bool, program: &str) -> Result<Vec<(String, S
             format_args!(
                 "warning: {DEFAULT} may not set {}, because a file of a stranger could; set {FILE}={DEFAULT} if you wrote it",
                 names.join(", ")
+            ),
+        );
+    }
+    let foreign = names(&file.text);
+    let foreign: Vec<_> = foreign
+        .into_iter()
+        .filter(|name| is_named && is_new(name) && !trusted.is_ours(name))
+        .collect();
+    if !foreign.is_empty() {
+        let shown = foreign.iter().take(TOLD).copied().collect::<Vec<_>>();
+        let more = match foreign.len().saturating_sub(TOLD) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        say(
+            program,
+            format_args!(
+                "warning: {}: {}{more}: not a variable of this program or of a key service, so it is not taken; set it in the environment if it is needed",
+                file.path.display(),
+                shown.join(", ")
             ),
         );
     }

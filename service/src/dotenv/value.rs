@@ -49,6 +49,22 @@ pub(super) fn variables(
     Ok(found)
 }
 
+/// The names that a text sets, each once and in its order. Values are not looked at.
+pub(super) fn names(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    while !rest.is_empty() && found.len() < MAX_VARIABLES {
+        let (entry, after) = split_entry(rest);
+        rest = after;
+        if let Some((name, _)) = assignment(entry)
+            && !found.contains(&name)
+        {
+            found.push(name);
+        }
+    }
+    found
+}
+
 /// What stands behind `NAME=`, without quotes, escapes and comment.
 fn value(assigned: &str) -> Result<String, &'static str> {
     let (inner, tail) = split_value(assigned);
@@ -142,6 +158,12 @@ mod tests {
         ] {
             assert_eq!(one(text).as_deref(), Ok(expected), "{text:?}");
         }
+    }
+
+    #[test]
+    fn every_name_is_listed_once() {
+        let text = "\u{feff}A=1\n# B=2\nexport C='D=3\nE=4'\nA=5\nnonsense\n";
+        assert_eq!(names(text), ["A", "C"]);
     }
 
     #[test]

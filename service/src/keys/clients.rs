@@ -9,18 +9,11 @@ use std::{
 use serde_json::Value;
 use temporal_kms_codec::{
     KeyUri, Scheme,
-    kms::{Kms, SettingKind},
+    kms::{Kms, Setting, SettingKind},
 };
 
 use super::SECTION;
 use crate::{arguments, settings::Found, watch::Fingerprint};
-
-/// Variables of the services' own libraries that name files.
-const FILES_OF_LIBRARIES: [(Scheme, &str); 3] = [
-    (Scheme::GCP_KMS, "GOOGLE_APPLICATION_CREDENTIALS"),
-    (Scheme::AWS_KMS, "AWS_SHARED_CREDENTIALS_FILE"),
-    (Scheme::AWS_KMS, "AWS_CONFIG_FILE"),
-];
 
 /// What the clients of key services were made from: settings, and the files that they name.
 #[derive(Clone, Default)]
@@ -57,18 +50,17 @@ impl Clients {
                     variables.find_map(|name| arguments::variable(name).map(Value::from))
                 });
                 let Some(value) = value else { continue };
-                if matches!(
-                    setting.kind(),
-                    SettingKind::Path | SettingKind::AbsolutePath
-                ) && let Some(path) = value.as_str()
+                if is_path(setting)
+                    && let Some(path) = value.as_str()
                 {
                     made.add_file(path);
                 }
                 made.settings.insert(name, value);
             }
-            for (_, variable) in FILES_OF_LIBRARIES
-                .into_iter()
-                .filter(|(scheme, _)| *scheme == service.scheme())
+            let of_library = service.library_settings().iter();
+            for variable in of_library
+                .filter(|setting| is_path(setting))
+                .flat_map(Setting::variable_names)
             {
                 if let Some(path) = arguments::variable(variable) {
                     made.add_file(&path);
@@ -119,6 +111,13 @@ impl Clients {
     pub fn are_equal(&self, other: &Self, scheme: Scheme) -> bool {
         self.calls == other.calls && self.services.get(&scheme) == other.services.get(&scheme)
     }
+}
+
+fn is_path(setting: &Setting) -> bool {
+    matches!(
+        setting.kind(),
+        SettingKind::Path | SettingKind::AbsolutePath
+    )
 }
 
 impl Made {

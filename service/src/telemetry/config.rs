@@ -19,6 +19,18 @@ const DISABLED: &str = "OTEL_SDK_DISABLED";
 const HTTP_PROTOBUF: &str = "http/protobuf";
 
 /// What is sent by OTLP, and where.
+///
+/// | variable | meaning | default |
+/// |---|---|---|
+/// | `OTEL_EXPORTER_OTLP_ENDPOINT` | the collector, such as `http://127.0.0.1:4318`. `/v1/traces` and `/v1/metrics` are added | |
+/// | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` | the whole URL of one signal | |
+/// | `OTEL_EXPORTER_OTLP_HEADERS` | headers such as `authorization=Bearer …` | |
+/// | `OTEL_EXPORTER_OTLP_PROTOCOL` | how they are sent: `http/protobuf` only | `http/protobuf` |
+/// | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `none`: this signal is not sent | `otlp` |
+/// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | which traces are sent | `parentbased_always_on` |
+/// | `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_BSP_SCHEDULE_DELAY` | how often metrics and traces are sent, in milliseconds | `60000`, `5000` |
+/// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | how the service is called | the name of the program |
+/// | `OTEL_SDK_DISABLED` | `true`: nothing is sent | `false` |
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TelemetryConfig {

@@ -93,6 +93,11 @@ impl ApiConfig {
         api
     }
 
+    /// The defaults of everything else.
+    ///
+    /// | variable | meaning | default |
+    /// |---|---|---|
+    /// | `PORT` | the port of `claude-tasks api`, where `listen` is not set | `8080` |
     fn of(auth: AuthConfig, tls: Option<TlsSettings>, telemetry: TelemetryConfig) -> Self {
         let port = variable("PORT").and_then(|port| port.parse().ok());
         let host = if auth.is_open() {

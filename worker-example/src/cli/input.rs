@@ -21,6 +21,10 @@ use crate::{
 };
 
 /// The variables with the caller's credential, as Claude Code names them, and the fields of a request for them.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `ANTHROPIC_API_KEY`, `CLAUDE_CODE_OAUTH_TOKEN` | the caller's credential, for `claude-tasks submit` |
 const CREDENTIALS: [(&str, &str); 2] = [
     ("ANTHROPIC_API_KEY", "anthropicApiKey"),
     ("CLAUDE_CODE_OAUTH_TOKEN", "anthropicOAuthToken"),

@@ -15,6 +15,10 @@ use crate::{
 };
 
 /// The variable with the caller's token. It is not an option, because all users of a machine can read arguments.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `CLAUDE_TASKS_TOKEN` | the caller's token, for commands with `--server` |
 const TOKEN: &str = "CLAUDE_TASKS_TOKEN";
 
 /// The task service to call instead of Temporal.

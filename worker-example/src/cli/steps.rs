@@ -51,6 +51,10 @@ pub(super) struct StepArgs {
 
 impl StepArgs {
     /// The settings for repositories.
+    ///
+    /// | variable | meaning | default |
+    /// |---|---|---|
+    /// | `CLAUDE_TASKS_GIT_FILES` | for tests: `true` lets tasks clone `file://` repositories | `false` |
     pub(super) fn git(&self) -> GitSettings {
         GitSettings {
             program: self.git.clone(),

@@ -25,7 +25,11 @@ pub(super) enum StoreChoice {
 }
 
 impl StoreChoice {
-    /// The store of `--store`, or otherwise that of `GCS_LOGS_BUCKET`.
+    /// The store of `--store`, or otherwise that of a variable.
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `GCS_LOGS_BUCKET` | a bucket of Google Cloud Storage, where `CLAUDE_TASKS_STORE` is not set |
     ///
     /// # Errors
     /// When the variable does not name a bucket.

@@ -31,6 +31,10 @@ use crate::{
 };
 
 /// A variable of the original service.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `PERMISSION_MODE` | as `CLAUDE_TASKS_PERMISSION_MODE`, which wins |
 const PERMISSION_MODE: &str = "PERMISSION_MODE";
 pub(super) const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
 

@@ -22,6 +22,10 @@ use crate::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variable with the API key of Temporal Cloud. It is not an option, because all users of a machine can read arguments.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `TEMPORAL_API_KEY` | an API key of Temporal Cloud |
 const API_KEY: &str = "TEMPORAL_API_KEY";
 
 /// A connected client.
@@ -93,6 +97,10 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Connected, Conne
 
 /// The codec for the namespace, and what else uses its keys. By default it refuses payloads that are not encrypted. Otherwise the worker would run the
 /// tasks of everybody who can write to Temporal.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `CLAUDE_TASKS_KEYRING` | refused: it is called `TEMPORAL_CODEC_KEYRING` now |
 async fn keys(options: &ConnectOptions) -> Result<Keys, ConnectError> {
     if variable("CLAUDE_TASKS_KEYRING").is_some() {
         return Err(ConnectError::OldVariable);

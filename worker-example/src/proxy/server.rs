@@ -81,6 +81,10 @@ impl Proxy {
     }
 
     /// The variables by which Claude Code uses the proxy.
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `ANTHROPIC_UNIX_SOCKET` | the socket of the credential proxy. The worker sets it for Claude Code |
     #[must_use]
     pub(crate) fn environment(&self) -> [(&'static str, Zeroizing<String>); 3] {
         let socket = self.socket().to_string_lossy().into_owned();

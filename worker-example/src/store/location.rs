@@ -56,8 +56,23 @@ pub enum LocationError {
 
 /// The schemes of buckets.
 const SCHEMES: [&str; 7] = ["gs", "s3", "s3a", "az", "azure", "abfs", "abfss"];
-/// The variables with which the clients of stores are configured begin like this.
-const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
+/// The variables with which the clients of stores are configured begin like this. The documentation of `object_store` lists
+/// all of them. These are the ones that people need:
+///
+/// | variable | meaning | default |
+/// |---|---|---|
+/// | `AWS_ENDPOINT`, `AWS_ENDPOINT_URL_S3` | the server of `s3://` stores; `AWS_ENDPOINT_URL` counts as well | that of AWS |
+/// | `AWS_ALLOW_HTTP` | `true`: an `s3://` store on this machine may have no TLS | `false` |
+/// | `GOOGLE_SERVICE_ACCOUNT`, `GOOGLE_SERVICE_ACCOUNT_KEY` | the credentials of `gs://` stores: a file with the key of a service account, or its JSON | `GOOGLE_APPLICATION_CREDENTIALS`, or those of the machine |
+/// | `GOOGLE_BASE_URL` | the server of `gs://` stores | that of Google Cloud |
+/// | `AZURE_STORAGE_ACCOUNT_NAME` | the storage account of `az://` stores | |
+/// | `AZURE_STORAGE_ACCOUNT_KEY`, `AZURE_STORAGE_SAS_TOKEN`, `AZURE_STORAGE_TOKEN` | its access key, a shared access signature, or a bearer token | the managed identity of the machine |
+/// | `AZURE_STORAGE_CLIENT_ID`, `AZURE_STORAGE_CLIENT_SECRET`, `AZURE_STORAGE_TENANT_ID` | a service principal; also `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET` and `AZURE_TENANT_ID` | |
+/// | `AZURE_USE_AZURE_CLI` | `true`: the credentials of `az login` | `false` |
+/// | `AZURE_FEDERATED_TOKEN_FILE` | the token of a workload identity, with `AZURE_CLIENT_ID` and `AZURE_TENANT_ID` | |
+/// | `AZURE_ENDPOINT`, `AZURE_STORAGE_ENDPOINT` | the server of `az://` stores | that of Azure |
+/// | `AZURE_AUTHORITY_HOST`, `AZURE_STORAGE_AUTHORITY_HOST` | the server that gives tokens for `az://` stores | that of Azure |
+pub(crate) const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 /// The variables that lead the client to another server, which gets objects or credentials.
 const ENDPOINTS: [&str; 9] = [
     "AWS_ENDPOINT",

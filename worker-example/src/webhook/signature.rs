@@ -11,6 +11,10 @@ pub(crate) const TIMESTAMP_HEADER: &str = "X-Webhook-Timestamp";
 /// The header with the signature: `sha256=` and hexadecimal digits.
 pub(crate) const SIGNATURE_HEADER: &str = "X-Webhook-Signature";
 /// The variable with the secret that signs.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `CLOUDRUN_CALLBACK_SECRET`, `CLOUDRUN_CALLBACK_SECRET_PREVIOUS` | the secret that signs webhooks, and the one before it |
 pub(crate) const SECRET: &str = "CLOUDRUN_CALLBACK_SECRET";
 /// The variable with the secret of before, while receivers change to the new one.
 pub(crate) const PREVIOUS_SECRET: &str = "CLOUDRUN_CALLBACK_SECRET_PREVIOUS";

@@ -31,7 +31,7 @@ pub(crate) static PROGRAMS: [Program; 2] = [
     Program {
         name: "claude-tasks",
         package: "claude-tasks",
-        examples: &[],
+        examples: &["worker-example/claude-tasks.example.toml"],
     },
 ];
 

@@ -7,19 +7,17 @@ use std::{
 
 use serde::Serialize;
 use serde_json::json;
-#[cfg(feature = "aws-kms")]
-use temporal_kms_codec::kms::aws::AwsKms;
 use temporal_kms_codec::{
-    KeyUri, Scheme,
+    KeyUri,
     kms::{
         KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, Kms, ProviderError, ProviderErrorKind,
-        RotationPolicy,
+        RotationPolicy, SettingValue,
     },
 };
 
 use super::{
     super::exit::{self, Failure, Status, print_answer as print},
-    arguments::{CreateArgs, DescribeArgs, DestroyArgs, DisableArgs, KeyCommand, KeyPlace, Target},
+    arguments::{CreateArgs, DescribeArgs, DestroyArgs, DisableArgs, KeyCommand, Target},
     confirm::{Loss, confirm_loss, subject},
     permissions,
     report::{Description, KeyReport, Keys, Rotated, Versions, timestamp},
@@ -57,65 +55,40 @@ async fn open(key: &KeyUri, options: &Kms) -> Result<Arc<dyn KeyAdmin>, Failure>
 }
 
 async fn create(args: &CreateArgs, options: &Kms, json: bool) -> Result<(), Failure> {
-    refuse_idle_settings(args.key.scheme(), options)?;
-    let purpose = KeyPurpose::from(args.purpose);
-    let store = key_store(args.key.scheme(), &args.place, options);
-    // Keys in a store of the customer do not rotate.
-    let rotates = matches!(args.key.scheme(), Scheme::GCP_KMS | Scheme::AWS_KMS)
-        && purpose == KeyPurpose::Encrypt
-        && store.is_none();
+    refuse_idle_settings(&args.key, options)?;
+    let setup = options.setup(&args.key).map_err(Failure::from)?;
     let spec = KeySpec::default()
-        .with_purpose(purpose)
+        .with_purpose(args.purpose.into())
         .with_protection(args.protection.map(Into::into))
-        .with_rotation_period(match args.rotation_period {
-            Some(rotation) => rotation.period(),
-            None => rotates.then(|| RotationPolicy::default().period),
-        })
         .with_labels(args.labels.iter().cloned().collect())
         .with_multi_region(args.multi_region)
         .with_destroy_delay(args.place.destroy_delay)
-        .with_key_store(store);
+        .with_key_store(args.place.custom_key_store.clone());
+    let spec = setup.complete(spec);
+    let rotation = match args.rotation_period {
+        Some(rotation) => rotation.period(),
+        None => setup.default_rotation_period(&spec),
+    };
     let admin = open(&args.key, options).await?;
     let made = admin
-        .create(&args.key, &spec)
+        .create(&args.key, &spec.with_rotation_period(rotation))
         .await
         .map_err(Failure::from)?;
     let report = KeyReport::from(&made);
     print(json, &report, || report.text())
 }
 
-/// The key store of a new key: the one that is named, or that of the variables for AWS KMS.
-#[cfg_attr(
-    not(feature = "aws-kms"),
-    allow(unused_variables, reason = "only AWS KMS has them")
-)]
-pub(super) fn key_store(kms: Scheme, place: &KeyPlace, options: &Kms) -> Option<String> {
-    #[cfg(feature = "aws-kms")]
-    if kms == Scheme::AWS_KMS && place.custom_key_store.is_none() {
-        let aws = options.get::<AwsKms>().map(AwsKms::options)?;
-        return aws.custom_key_store.clone();
-    }
-    place.custom_key_store.clone()
-}
-
-/// Refuses variables that ask for a kind of key that the service cannot create.
-#[cfg_attr(
-    not(feature = "aws-kms"),
-    allow(unused_variables, reason = "the variables are those of AWS KMS")
-)]
-pub(super) fn refuse_idle_settings(kms: Scheme, options: &Kms) -> Result<(), Failure> {
-    #[cfg(feature = "aws-kms")]
-    if kms != Scheme::AWS_KMS
-        && let Some(aws) = options.get::<AwsKms>().map(AwsKms::options)
-    {
-        let asked = [
-            ("KMS_ENABLE_CLOUDHSM", aws.custom_key_store.is_some()),
-            ("KMS_ENABLE_MULTI_REGION", aws.multi_region),
-        ];
-        if let Some((name, _)) = asked.into_iter().find(|(_, asked)| *asked) {
+/// Refuses variables that ask for a kind of key that only another service than that of `key` can create.
+pub(super) fn refuse_idle_settings(key: &KeyUri, options: &Kms) -> Result<(), Failure> {
+    let others = options
+        .services()
+        .filter(|service| service.scheme() != key.scheme());
+    for service in others {
+        if let Some(name) = service.setup().demands().first() {
+            let scheme = service.scheme();
             return Err(Failure::new(
                 Status::Configuration,
-                format_args!("{name}: this applies to AWS KMS only; remove the variable"),
+                format_args!("{name}: this applies to keys of {scheme} only; remove the variable"),
             ));
         }
     }
@@ -303,25 +276,16 @@ async fn refuse_primary(admin: &dyn KeyAdmin, key: &KeyUri, version: &str) -> Re
 }
 
 fn set_window(key: &KeyUri, days: u8, options: &mut Kms) -> Result<(), Failure> {
-    let reason = match key.scheme() {
-        #[cfg(feature = "aws-kms")]
-        Scheme::AWS_KMS => {
-            let aws = options.get::<AwsKms>().map(AwsKms::options).cloned();
-            let aws = aws.unwrap_or_default().with_deletion_window_days(days);
-            *options = options.to_builder().with_service(AwsKms::new(aws)).build();
-            return Ok(());
-        }
-        Scheme::GCP_KMS => {
-            "Cloud KMS takes the time from the key (destroyScheduledDuration), which is set when the key is created"
-        }
-        _ => "its versions are destroyed at once",
-    };
-    // Only a build with AWS KMS uses them.
-    let _ = (days, options);
-    Err(Failure::new(
-        Status::Usage,
-        format_args!("{key}: remove --window: {reason}"),
-    ))
+    let window = options.setup(key).map_err(Failure::from)?.deletion_window();
+    match window {
+        Ok(setting) => options
+            .set(setting, SettingValue::Count(days.into()))
+            .map_err(|error| Failure::new(Status::Configuration, error)),
+        Err(reason) => Err(Failure::new(
+            Status::Usage,
+            format_args!("{key}: remove --window: {reason}"),
+        )),
+    }
 }
 
 #[derive(Serialize)]
@@ -367,11 +331,11 @@ async fn public_key(target: &Target, options: &Kms, json: bool) -> Result<(), Fa
         None => newest(key, options).await?,
     };
     let signer = options.signer(key).await.map_err(Failure::from)?;
-    let asked = match key.scheme() {
-        // A signing key at AWS KMS has one version, whose name only the administration knows.
-        Scheme::AWS_KMS if target.version.is_none() => None,
-        _ => version.as_deref(),
-    };
+    // Where versions cannot be told apart, only the administration of keys has a name for the one that there is.
+    let has_versions = options.diagnose(key).map_err(Failure::from)?.has_versions();
+    let asked = version
+        .as_deref()
+        .filter(|_| has_versions || target.version.is_some());
     let public = signer.public_key(asked).await.map_err(Failure::from)?;
     let pem = public
         .to_pem()

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::json;
-#[cfg(feature = "aws-kms")]
-use temporal_kms_codec::kms::aws::AwsKms;
 use temporal_kms_codec::{
     EncryptionContext, KeyUri, Namespace,
     kms::{KeyGrant, KeyRole, Kms},
@@ -17,7 +15,6 @@ use super::{
         table::table,
     },
     arguments::GrantArgs,
-    member::member,
 };
 
 pub(super) async fn grant(args: &GrantArgs, options: &Kms, json: bool) -> Result<(), Failure> {
@@ -70,7 +67,9 @@ struct Change {
 impl Change {
     fn of(args: &GrantArgs, options: &Kms) -> Result<Self, Failure> {
         let role = KeyRole::from(args.role);
-        let member = member(&args.key, region(options), &args.member)
+        let setup = options.setup(&args.key).map_err(Failure::from)?;
+        let member = setup.member(&args.member);
+        let member = member
             .map_err(|reason| Failure::new(Status::Usage, format_args!("--member: {reason}")))?;
         let namespace = args.namespace.as_ref();
         Ok(Self {
@@ -173,17 +172,6 @@ pub(super) async fn list(key: &KeyUri, options: &Kms, json: bool) -> Result<(), 
         };
         format!("{table}not listed: {}", listed.not_listed)
     })
-}
-
-/// The region of keys that are named by an alias.
-#[cfg(feature = "aws-kms")]
-pub(super) fn region(options: &Kms) -> Option<&str> {
-    options.get::<AwsKms>()?.options().region.as_deref()
-}
-
-#[cfg(not(feature = "aws-kms"))]
-pub(super) fn region(_: &Kms) -> Option<&str> {
-    None
 }
 
 /// The pairs that the encryption context of a call must hold.

@@ -1,11 +1,11 @@
 //! `keys setup`: everything that an API and a worker need of a key management service. It can be run again at any time.
 
-use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::Serialize;
 use temporal_kms_codec::{
     KeyUri, Scheme,
-    kms::{KeyPurpose, KeyRole, KeySpec, Kms, SetupPlan},
+    kms::{KeyPurpose, KeyRole, KeySetup, KeySpec, Kms, SetupPlan},
 };
 use temporal_kms_codec_service::steps::{self, Step, StepOutcome};
 
@@ -13,9 +13,8 @@ use super::{
     super::exit::{Failure, Status, print_answer, say},
     arguments::{Provider, SetupArgs},
     dotenv::DotEnv,
-    member::member,
-    operation::{key_store, refuse_idle_settings},
-    permissions::{context, region},
+    operation::refuse_idle_settings,
+    permissions::context,
     steps::Steps,
 };
 
@@ -31,11 +30,14 @@ struct Report<'r> {
 pub(super) async fn run(setup: &SetupArgs, options: &Kms, json: bool) -> Result<(), Failure> {
     // Everything that can be refused is refused before a key is created, which costs money.
     let key = setup.key()?;
-    refuse_idle_settings(key.scheme(), options)?;
-    let grants = setup.grants(&key, region(options))?;
+    refuse_idle_settings(&key, options)?;
+    let service = options.setup(&key).map_err(Failure::from)?;
+    let grants = setup.grants(service)?;
     let context = context(setup.namespace.as_ref())?;
-    let regions = setup.replica_regions(options)?;
-    let spec = setup.spec(options, &regions);
+    let regions = service
+        .replica_regions(&setup.replica_regions)
+        .map_err(|reason| usage(format_args!("--replica-region: {reason}")))?;
+    let spec = service.complete(setup.spec(!regions.is_empty()));
     if let Some(tool) = &setup.print {
         let plan = SetupPlan::new(key, spec).with_replica_regions(regions);
         let plan = grants.into_iter().fold(plan, |plan, (member, role)| {
@@ -43,11 +45,11 @@ pub(super) async fn run(setup: &SetupArgs, options: &Kms, json: bool) -> Result<
         });
         return print_commands(tool, &plan, options, json);
     }
-    let settings = setup.settings(region(options), &regions, None)?;
+    let settings = service.variables_of(&key, None, &regions).map_err(usage)?;
     DotEnv::read(&setup.env_file)?.edit(&settings)?;
 
     let admin = options.admin(&key).await.map_err(Failure::from)?;
-    let mut steps = Steps::new(&*admin, &key, setup.dry_run);
+    let mut steps = Steps::new(&*admin, service, &key, setup.dry_run);
     steps.key(&spec).await;
     let mut replicas = Vec::new();
     for region in &regions {
@@ -56,7 +58,8 @@ pub(super) async fn run(setup: &SetupArgs, options: &Kms, json: bool) -> Result<
     for (member, role) in &grants {
         steps.grant(member, *role, &context, &replicas).await;
     }
-    let settings = setup.settings(region(options), &regions, steps.own_name())?;
+    let settings = service.variables_of(&key, steps.own_name(), &regions);
+    let settings = settings.map_err(usage)?;
     let planned = DotEnv::read(&setup.env_file)?.edit(&settings)?.is_some();
     let (mut steps, is_usable) = steps.finish();
     steps.push(env_step(&settings, planned, is_usable, setup));
@@ -99,114 +102,31 @@ impl SetupArgs {
             ),
             Provider::Aws => KeyUri::new(Scheme::AWS_KMS, &self.key_alias),
         };
-        uri.map_err(|error| Failure::new(Status::Usage, error))
+        uri.map_err(usage)
     }
 
     fn project(&self) -> Result<&str, Failure> {
-        self.project.as_deref().ok_or_else(|| {
-            Failure::new(
-                Status::Usage,
-                "name the Google Cloud project with --project ID or PROJECT_ID",
-            )
-        })
+        self.project
+            .as_deref()
+            .ok_or_else(|| usage("name the Google Cloud project with --project ID or PROJECT_ID"))
     }
 
-    /// The regions that are to have a replica. The key's own region has the key itself.
-    fn replica_regions(&self, options: &Kms) -> Result<Vec<String>, Failure> {
-        if self.provider != Provider::Aws {
-            if self.replica_regions.is_empty() {
-                return Ok(Vec::new());
-            }
-            return Err(Failure::new(
-                Status::Usage,
-                "--replica-region: only AWS KMS has replicas; choose a multi-region location at Cloud KMS, such as --location eur4",
-            ));
-        }
-        let mut regions = self.replica_regions.clone();
-        if regions.is_empty() {
-            regions = configured_replicas(options);
-        }
-        let mut known = BTreeSet::from([region(options).unwrap_or_default().to_owned()]);
-        regions.retain(|region| known.insert(region.clone()));
-        Ok(regions)
-    }
-
-    /// The variables of the key. A key with replicas is named by its ARN, `own_name`: programs then know from the start that
-    /// it has replicas.
-    fn settings(
-        &self,
-        region: Option<&str>,
-        replicas: &[String],
-        own_name: Option<&KeyUri>,
-    ) -> Result<Vec<(&'static str, String)>, Failure> {
-        Ok(match self.provider {
-            Provider::Gcp => vec![
-                ("KMS_KEY_RING", self.key_ring.clone()),
-                ("KMS_KEY_NAME", self.key_name.clone()),
-                ("KMS_LOCATION", self.location.clone()),
-                ("PROJECT_ID", self.project()?.to_owned()),
-                ("KMS_PROVIDER", "gcp".to_owned()),
-            ],
-            Provider::Aws => {
-                let region = region.ok_or_else(|| {
-                    Failure::new(
-                        Status::Usage,
-                        "name the region with --aws-region REGION or AWS_REGION",
-                    )
-                })?;
-                let own_name = own_name.filter(|_| !replicas.is_empty());
-                let name = own_name.map_or(self.key_alias.as_str(), KeyUri::resource);
-                let mut settings = vec![
-                    ("KMS_PROVIDER", "aws".to_owned()),
-                    ("AWS_REGION", region.to_owned()),
-                    ("KMS_KEY_ALIAS", name.to_owned()),
-                ];
-                if !replicas.is_empty() {
-                    settings.push(("KMS_REPLICA_REGIONS", replicas.join(",")));
-                }
-                settings
-            }
-        })
-    }
-
-    #[cfg_attr(
-        not(feature = "aws-kms"),
-        allow(unused_variables, reason = "only keys of AWS KMS have regions")
-    )]
-    fn spec(&self, options: &Kms, replicas: &[String]) -> KeySpec {
-        #[cfg(feature = "aws-kms")]
-        let multi_region = {
-            let aws = options.get::<temporal_kms_codec::kms::aws::AwsKms>();
-            self.multi_region
-                || !replicas.is_empty()
-                || aws.is_some_and(|aws| aws.options().multi_region)
-        };
-        #[cfg(not(feature = "aws-kms"))]
-        let multi_region = self.multi_region || !replicas.is_empty();
-        let scheme = match self.provider {
-            Provider::Gcp => Scheme::GCP_KMS,
-            Provider::Aws => Scheme::AWS_KMS,
-        };
+    fn spec(&self, has_replicas: bool) -> KeySpec {
         KeySpec::default()
             .with_purpose(KeyPurpose::Encrypt)
             .with_protection(self.protection.map(Into::into))
             .with_rotation_period(self.rotation_period.period())
             .with_labels(self.labels.iter().cloned().collect())
-            .with_multi_region(multi_region)
+            .with_multi_region(self.multi_region || has_replicas)
             .with_destroy_delay(self.place.destroy_delay)
-            .with_key_store(key_store(scheme, &self.place, options))
+            .with_key_store(self.place.custom_key_store.clone())
     }
 
     /// Who may do what. A worker decrypts inputs and encrypts results.
-    fn grants(
-        &self,
-        key: &KeyUri,
-        region: Option<&str>,
-    ) -> Result<Vec<(String, KeyRole)>, Failure> {
-        if self.namespace.is_some() && self.provider != Provider::Aws {
-            return Err(Failure::new(
-                Status::Usage,
-                "--namespace: only AWS KMS can permit one namespace; use a key for each namespace",
+    fn grants(&self, service: &dyn KeySetup) -> Result<Vec<(String, KeyRole)>, Failure> {
+        if self.namespace.is_some() && !service.limits_permissions_to_context() {
+            return Err(usage(
+                "--namespace: this service cannot limit a permission to one namespace; use a key for each namespace",
             ));
         }
         let mut grants = Vec::new();
@@ -223,35 +143,26 @@ impl SetupArgs {
             ),
         ] {
             let Some(text) = text else { continue };
-            let member = member(key, region, text)
-                .map_err(|reason| Failure::new(Status::Usage, format_args!("{flag}: {reason}")))?;
+            let member = service.member(text);
+            let member = member.map_err(|reason| usage(format_args!("{flag}: {reason}")))?;
             grants.extend(roles.iter().map(|role| (member.clone(), *role)));
         }
         Ok(grants)
     }
 }
 
-/// The regions of `KMS_REPLICA_REGIONS`.
-#[cfg(feature = "aws-kms")]
-fn configured_replicas(options: &Kms) -> Vec<String> {
-    let aws = options.get::<temporal_kms_codec::kms::aws::AwsKms>();
-    let replicas = aws.map(|aws| aws.options().replicas.as_slice());
-    let replicas = replicas.unwrap_or_default().iter();
-    replicas.map(|replica| replica.region.clone()).collect()
-}
-
-#[cfg(not(feature = "aws-kms"))]
-fn configured_replicas(_: &Kms) -> Vec<String> {
-    Vec::new()
+/// A mistake in the command line.
+fn usage(problem: impl fmt::Display) -> Failure {
+    Failure::new(Status::Usage, problem)
 }
 
 fn print_commands(tool: &str, plan: &SetupPlan, options: &Kms, json: bool) -> Result<(), Failure> {
-    let service = options.service(plan.key.scheme()).ok_or_else(|| {
-        Failure::new(Status::Usage, "--print: this build has no such key service")
-    })?;
+    let service = options
+        .service(plan.key.scheme())
+        .ok_or_else(|| usage("--print: this build has no such key service"))?;
     let commands = service
         .setup_commands(tool, plan)
-        .map_err(|error| Failure::new(Status::Usage, format_args!("--print {tool}: {error}")))?;
+        .map_err(|error| usage(format_args!("--print {tool}: {error}")))?;
     let answer =
         serde_json::json!({ "tool": tool, "key": plan.key.to_string(), "commands": commands });
     print_answer(json, &answer, || commands.clone())

@@ -1,9 +1,10 @@
 //! The steps of `keys setup`. A failed step does not hide the finished ones, and does not stop independent ones.
 
 use temporal_kms_codec::{
-    EncryptionContext, KeyUri, Scheme,
+    EncryptionContext, KeyUri,
     kms::{
-        KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, ProviderError, ProviderErrorKind as Kind,
+        KeyAdmin, KeyDetails, KeyRole, KeySetup, KeySpec, KeyState, ProviderError,
+        ProviderErrorKind as Kind,
     },
 };
 use temporal_kms_codec_service::steps::{Step, StepOutcome};
@@ -13,6 +14,7 @@ use super::{super::exit::Status, report::schedule};
 /// Brings a key into the requested state, step by step.
 pub(super) struct Steps<'a> {
     admin: &'a dyn KeyAdmin,
+    service: &'a dyn KeySetup,
     key: &'a KeyUri,
     dry_run: bool,
     is_usable: bool,
@@ -22,9 +24,15 @@ pub(super) struct Steps<'a> {
 }
 
 impl<'a> Steps<'a> {
-    pub(super) fn new(admin: &'a dyn KeyAdmin, key: &'a KeyUri, dry_run: bool) -> Self {
+    pub(super) fn new(
+        admin: &'a dyn KeyAdmin,
+        service: &'a dyn KeySetup,
+        key: &'a KeyUri,
+        dry_run: bool,
+    ) -> Self {
         Self {
             admin,
+            service,
             key,
             dry_run,
             is_usable: true,
@@ -65,7 +73,7 @@ impl<'a> Steps<'a> {
 
     async fn create(&mut self, spec: &KeySpec) {
         let key = self.key;
-        let what = create(key);
+        let what = self.creation();
         if self.dry_run {
             self.note("key", what, StepOutcome::Planned);
             return self.note("rotation", rotation(spec), StepOutcome::Planned);
@@ -90,7 +98,7 @@ impl<'a> Steps<'a> {
 
     /// Without the key nothing else can be done.
     fn give_up(&mut self, spec: &KeySpec, exit: Status, error: &impl ToString) {
-        let step = Step::failed("key", create(self.key), exit, error);
+        let step = Step::failed("key", self.creation(), exit, error);
         self.done.push(step);
         self.is_usable = false;
         self.note("rotation", rotation(spec), StepOutcome::Skipped);
@@ -118,9 +126,8 @@ impl<'a> Steps<'a> {
             self.note("replica", what, StepOutcome::Skipped);
             return None;
         }
-        let in_region = format!(":{region}:");
         let mut replicas = self.found.iter().flat_map(|found| &found.replicas);
-        if let Some(replica) = replicas.find(|key| key.resource().contains(&in_region)) {
+        if let Some(replica) = replicas.find(|key| self.service.is_in_region(key, region)) {
             let replica = replica.clone();
             self.note("replica", what, StepOutcome::Unchanged);
             return Some(replica);
@@ -193,6 +200,14 @@ impl<'a> Steps<'a> {
         }
     }
 
+    fn creation(&self) -> String {
+        let key = self.key;
+        match self.service.created_with_keys() {
+            Some(place) => format!("create key {key} (and {place})"),
+            None => format!("create key {key}"),
+        }
+    }
+
     fn note(&mut self, step: &'static str, what: String, outcome: StepOutcome) {
         self.done.push(Step::new(step, what, outcome));
     }
@@ -203,13 +218,6 @@ impl<'a> Steps<'a> {
     }
 }
 
-fn create(key: &KeyUri) -> String {
-    match key.scheme() {
-        Scheme::GCP_KMS => format!("create key {key} (and its key ring)"),
-        _ => format!("create key {key}"),
-    }
-}
-
 fn rotation(spec: &KeySpec) -> String {
     format!("have it {}", schedule(spec.rotation_period))
 }
@@ -217,13 +225,11 @@ fn rotation(spec: &KeySpec) -> String {
 /// A property of the key that differs from the request and cannot be changed here, with the remedy.
 fn unlike(found: &KeyDetails, spec: &KeySpec) -> Option<&'static str> {
     let wanted = spec.protection;
-    // AWS KMS marks such keys by their id.
-    let has_replicas = found.uri.resource().contains(":key/mrk-");
     if found.purpose != spec.purpose {
         Some("exists already, but not for encryption; choose another name")
     } else if wanted.is_some_and(|wanted| wanted != found.protection) {
         Some("exists already with another protection, which cannot be changed; choose another name")
-    } else if spec.multi_region && !has_replicas {
+    } else if spec.multi_region && !found.multi_region {
         Some("exists already as a key of one region, which cannot be changed; choose another name")
     } else if spec
         .destroy_delay

@@ -477,7 +477,7 @@ fn refusals_say_what_to_do() {
         (
             64,
             &["setup", "--project", "p", "--namespace", "prod"],
-            "only AWS KMS can permit one namespace",
+            "use a key for each namespace",
         ),
         (
             64,

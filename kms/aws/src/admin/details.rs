@@ -97,18 +97,18 @@ async fn describe(
             metadata::state(metadata),
         )),
     };
-    Ok(KeyDetails::new(
-        arn_uri(key, &arn.ok_or_else(|| unreadable(key))?)?,
-        purpose,
-        metadata::protection(metadata),
+    let arn = arn.ok_or_else(|| unreadable(key))?;
+    Ok(
+        KeyDetails::new(arn_uri(key, &arn)?, purpose, metadata::protection(metadata))
+            .with_origin(metadata::origin(metadata))
+            .with_primary(primary)
+            .with_created(time(metadata.creation_date()))
+            .with_rotation_period(rotation.period)
+            .with_next_rotation(rotation.next)
+            .with_labels(if_permitted(key, tags(key).await)?.unwrap_or_default())
+            .with_multi_region(arn.is_multi_region())
+            .with_replicas(replicas(key, metadata)?),
     )
-    .with_origin(metadata::origin(metadata))
-    .with_primary(primary)
-    .with_created(time(metadata.creation_date()))
-    .with_rotation_period(rotation.period)
-    .with_next_rotation(rotation.next)
-    .with_labels(if_permitted(key, tags(key).await)?.unwrap_or_default())
-    .with_replicas(replicas(key, metadata)?))
 }
 
 /// The key's replicas. A replica names its siblings and not the primary key.

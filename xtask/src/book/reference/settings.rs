@@ -11,9 +11,12 @@ use crate::workspace::Workspace;
 const FILE: &str = "codec-server/codec.example.toml";
 const API_FILE: &str = "worker-example/claude-tasks.example.toml";
 
-/// The example file of the codec server, and the settings in both files.
+/// The example files, and the settings in them.
 pub(super) struct Settings {
+    /// Of the codec server.
     text: String,
+    /// Of the API of `claude-tasks`.
+    api_text: String,
     /// The settings that have a variable: section and name.
     pub(super) with_variables: Vec<(String, String)>,
     /// The settings of the section `[api]`.
@@ -29,24 +32,30 @@ pub(super) fn read(workspace: &Workspace) -> anyhow::Result<Settings> {
     let text = example(FILE)?;
     let server = with_variables(&text);
     ensure!(server.len() > 10, "{FILE} has hardly any setting");
-    let of_api = of_section("api", &example(API_FILE)?);
+    let api_text = example(API_FILE)?;
+    let of_api = of_section("api", &api_text);
     ensure!(of_api.len() > 3, "{API_FILE} has hardly any setting");
     Ok(Settings {
         text,
+        api_text,
         with_variables: server,
         of_api,
     })
 }
 
-/// The page with the whole example file.
+/// The page with both example files.
 pub(super) fn page(settings: &Settings) -> String {
-    let mut page = head("Configuration file");
-    page.push_str(
-        "This is `codec-server/codec.example.toml`: every setting of `codec-server serve --config codec.toml`, with its default where there is one.\n\n```toml\n",
-    );
-    page.push_str(settings.text.trim_end());
-    page.push_str("\n```\n");
-    page
+    let head = head("Configuration files");
+    let (server, api) = (settings.text.trim_end(), settings.api_text.trim_end());
+    format!(
+        "{head}## codec-server\n\n\
+         This is `{FILE}`: every setting of `codec-server serve --config codec.toml`, with its default where there is one.\n\n\
+         ```toml\n{server}\n```\n\n\
+         ## claude-tasks\n\n\
+         This is `{API_FILE}`: every setting of the section `[api]` of `claude-tasks api --config claude-tasks.toml`, with its default \
+         where there is one. `[audit]`, `[reload]`, `[auth]`, `[tls]` and `[telemetry]` have the settings of the codec server.\n\n\
+         ```toml\n{api}\n```\n"
+    )
 }
 
 /// Settings of the sections whose settings have variables: those without a dot in their name, other than `namespaces`. A

@@ -1,5 +1,5 @@
-//! Every environment variable: from the programs' help, from the example file, and from the tables in the library's
-//! documentation.
+//! Every environment variable: from the programs' help, from the example files, and from the tables in the documentation of
+//! the code that reads them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,142 +8,22 @@ use std::{
 
 use anyhow::ensure;
 
-use super::{cell, commands::Help, head, settings::Settings, source};
+use super::{
+    cell,
+    commands::Help,
+    head,
+    settings::Settings,
+    source::{self, Source},
+};
 use crate::workspace::Workspace;
 
-/// What the names of our variables and of those that we read begin with.
-const PREFIXES: [&str; 12] = [
-    "ANTHROPIC_",
-    "AWS_",
-    "CLAUDE_CODE_OAUTH_",
-    "CLAUDE_TASKS_",
-    "CODEC_",
-    "GCP_",
-    "GOOGLE_",
-    "KMS_",
-    "OIDC_",
-    "PKCS11_",
-    "PROJECT_ID",
-    "TEMPORAL_",
-];
+/// The folders whose variables the library reads, too.
+const LIBRARY: [&str; 2] = ["codec/", "kms/"];
 
-/// Variables that no table of the library's documentation has.
-const OTHERS: [(&str, &str); 31] = [
-    (
-        "KMS_PROVIDER",
-        "the service of the key, where `TEMPORAL_CODEC_KEY` is not set: `gcp`, `aws` or `local`",
-    ),
-    (
-        "GCP_PROJECT, GCP_KMS_LOCATION, GCP_KMS_KEY_RING, GCP_KMS_KEY",
-        "the key at Cloud KMS, in place of `TEMPORAL_CODEC_KEY`. The default location is `global`",
-    ),
-    (
-        "PROJECT_ID, KMS_LOCATION, KMS_KEY_RING, KMS_KEY_NAME",
-        "the same, as `keys setup` writes them",
-    ),
-    (
-        "KMS_KEY_ALIAS",
-        "the key at AWS KMS, in place of `TEMPORAL_CODEC_KEY`: `alias/NAME` or an ARN",
-    ),
-    (
-        "GCP_KMS_ENDPOINT",
-        "another endpoint of Cloud KMS: a private one of Google, or an emulator on this machine",
-    ),
-    (
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "a credentials file of Google Cloud",
-    ),
-    (
-        "GOOGLE_CLOUD_PROJECT",
-        "where `codec-server doctor` looks for a project of the credentials",
-    ),
-    (
-        "GOOGLE_CLOUD_QUOTA_PROJECT",
-        "the project that calls to Google Cloud are charged to",
-    ),
-    (
-        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
-        "an access key of AWS",
-    ),
-    ("AWS_PROFILE", "a profile of AWS's configuration files"),
-    (
-        "AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE",
-        "where AWS's configuration files are",
-    ),
-    (
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "where a container gets its role's credentials; AWS sets them",
-    ),
-    (
-        "AWS_EC2_METADATA_DISABLED, AWS_EC2_METADATA_SERVICE_ENDPOINT",
-        "`true` keeps the programs from asking the machine for its role; where they ask",
-    ),
-    (
-        "ANTHROPIC_API_KEY, CLAUDE_CODE_OAUTH_TOKEN",
-        "the caller's credential, for `claude-tasks submit`",
-    ),
-    (
-        "CLAUDE_TASKS_TOKEN",
-        "the caller's token, for commands with `--server`",
-    ),
-    (
-        "CLAUDE_TASKS_KEYRING",
-        "refused: it is called `TEMPORAL_CODEC_KEYRING` now",
-    ),
-    (
-        "TEMPORAL_API_KEY",
-        "an API key of Temporal Cloud, for `claude-tasks`",
-    ),
-    (
-        "CLAUDE_TASKS_STORE, CLAUDE_TASKS_SECRETS_KEY",
-        "where the task service stores sealed secrets and logs, and the key of these secrets",
-    ),
-    (
-        "GCS_LOGS_BUCKET",
-        "a bucket of Google Cloud Storage, where `CLAUDE_TASKS_STORE` is not set",
-    ),
-    (
-        "CLOUDRUN_CALLBACK_SECRET, CLOUDRUN_CALLBACK_SECRET_PREVIOUS",
-        "the secret that signs webhooks, and the one before it",
-    ),
-    (
-        "PERMISSION_MODE",
-        "as `CLAUDE_TASKS_PERMISSION_MODE`, which wins",
-    ),
-    (
-        "CLAUDE_TASKS_GIT_FILES",
-        "for tests: `true` lets tasks clone `file://` repositories",
-    ),
-    (
-        "AWS_ENDPOINT, AWS_ENDPOINT_URL_S3, AZURE_ENDPOINT, GOOGLE_BASE_URL",
-        "the server of the store, in place of the one of AWS, Azure or Google Cloud",
-    ),
-    (
-        "ANTHROPIC_UNIX_SOCKET",
-        "the socket of the credential proxy. The worker sets it for Claude Code",
-    ),
-    ("PORT", "the port of `claude-tasks api`"),
-    (
-        "TEMPORAL_CODEC_ENV_FILE",
-        "the file with variables that both programs read, in place of `.env` in the folder in which they start; `none` reads none",
-    ),
-    (
-        "TEMPORAL_CODEC_ENV_READ",
-        "what was read from that file. The programs set it themselves",
-    ),
-    ("RUST_LOG", "the level of the log, such as `debug`"),
-    (
-        "LOG_LEVEL",
-        "the level of the log of `claude-tasks`, where `RUST_LOG` is not set",
-    ),
-    (
-        "XDG_DATA_HOME",
-        "where `codec-server dev` keeps its keyring unless `--keyring` names one",
-    ),
-    (
-        "HTTPS_PROXY, HTTP_PROXY, NO_PROXY",
-        "the proxy on the way to a key service, or to an issuer of `[auth]`",
-    ),
+/// Variables that a program sets for another one, and does not read.
+const SET_FOR_OTHERS: [&str; 2] = [
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+    "CLAUDE_CODE_MAX_RETRIES",
 ];
 
 /// The page.
@@ -155,23 +35,18 @@ pub(super) fn page(
     let sources = source::all(workspace)?;
     let mut page = head("Environment variables");
     page.push_str("An empty variable counts as unset.\n\n## Codec and keys\n\n");
-    page.push_str("`Codec::from_env`, `codec-server` and `claude-tasks` read these.\n\n| variable | meaning | default |\n|---|---|---|\n");
-    let documented: BTreeSet<String> = sources
+    page.push_str("`Codec::from_env`, `codec-server` and `claude-tasks` read these.\n\n");
+    let (of_library, of_programs): (Vec<_>, Vec<_>) = sources
         .iter()
-        .flat_map(|source| documented(&source.text))
-        .collect();
+        .partition(|source| LIBRARY.iter().any(|folder| source.path.starts_with(folder)));
+    let (of_library, of_programs) = (rows(&of_library), rows(&of_programs));
     ensure!(
-        documented.len() > 10,
-        "the library's documentation has hardly any variable"
+        of_library.len() > 10 && of_programs.len() > 10,
+        "the documentation of the code has hardly any variable"
     );
-    for row in &documented {
-        let _ = writeln!(page, "{row}");
-    }
-    page.push_str("\n## Further variables\n\n| variable | meaning |\n|---|---|\n");
-    for (names, meaning) in OTHERS {
-        let names: Vec<_> = names.split(", ").map(|name| format!("`{name}`")).collect();
-        let _ = writeln!(page, "| {} | {meaning} |", names.join(", "));
-    }
+    page.push_str(&table(&of_library));
+    page.push_str("\n## Further variables\n\nOne of the programs reads these, or both.\n\n");
+    page.push_str(&table(&of_programs));
     page.push_str("\n## Options of the programs\n\nAn option on the command line wins over its variable.\n\n| variable | option | commands |\n|---|---|---|\n");
     for ((variable, option), commands) in options(trees) {
         let commands: Vec<_> = commands
@@ -195,10 +70,11 @@ pub(super) fn page(
         let _ = writeln!(page, "| `{variable}` | `{name}` in `[api]` |");
     }
 
+    let prefixes = prefixes(&page);
     let missing: Vec<String> = sources
         .iter()
         .flat_map(|source| {
-            names(&source.text)
+            names(&source.text, &prefixes)
                 .into_iter()
                 .map(|name| (name, &source.path))
         })
@@ -213,6 +89,21 @@ pub(super) fn page(
     Ok(page)
 }
 
+/// The rows of all tables in these sources, in the order of their names.
+fn rows(sources: &[&Source]) -> BTreeSet<String> {
+    sources
+        .iter()
+        .flat_map(|source| documented(&source.text))
+        .collect()
+}
+
+fn table(rows: &BTreeSet<String>) -> String {
+    let head = "| variable | meaning | default |\n|---|---|---|";
+    let rows = rows.iter().map(String::as_str);
+    let lines: Vec<_> = std::iter::once(head).chain(rows).collect();
+    format!("{}\n", lines.join("\n"))
+}
+
 /// The rows of tables in doc comments whose first cell is a variable.
 fn documented(text: &str) -> Vec<String> {
     let rows = text.lines().filter_map(|line| {
@@ -222,7 +113,7 @@ fn documented(text: &str) -> Vec<String> {
             .trim_start_matches("//!")
             .trim();
         let first = row.strip_prefix("| `")?.split('`').next()?;
-        is_variable(first).then_some(row)
+        is_name(first).then_some(row)
     });
     rows.map(|row| {
         // Links of rustdoc lead nowhere in a book.
@@ -235,6 +126,21 @@ fn documented(text: &str) -> Vec<String> {
         }
     })
     .collect()
+}
+
+/// What the names of variables begin with: the first words that several names on the page share.
+fn prefixes(page: &str) -> BTreeSet<String> {
+    let names: BTreeSet<&str> = page
+        .lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(|name| is_variable(name))
+        .collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (word, _) in names.iter().filter_map(|name| name.split_once('_')) {
+        *counts.entry(word).or_default() += 1;
+    }
+    let shared = counts.into_iter().filter(|(_, count)| *count > 1);
+    shared.map(|(word, _)| format!("{word}_")).collect()
 }
 
 /// Variables and options in the programs' help, with the commands that have them.
@@ -271,21 +177,39 @@ fn options(trees: &[&[Help]]) -> BTreeMap<(String, String), Vec<String>> {
     found
 }
 
-/// The variables that a source names in a literal.
-fn names(text: &str) -> BTreeSet<String> {
-    let code = text
+/// The variables that a source names in a literal: those that a setting has, and those that begin as documented ones do.
+fn names(text: &str, prefixes: &BTreeSet<String>) -> BTreeSet<String> {
+    let code: String = text
         .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    code.flat_map(|line| line.split('"').skip(1).step_by(2))
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let of_settings = code.split(".variables(&[").skip(1);
+    let of_settings = of_settings.filter_map(|rest| rest.split(']').next());
+    let of_settings = of_settings.flat_map(literals);
+    let alike = literals(&code)
         .filter(|literal| is_variable(literal) && !literal.ends_with('_'))
-        .filter(|literal| PREFIXES.iter().any(|prefix| literal.starts_with(prefix)))
+        .filter(|literal| prefixes.iter().any(|prefix| literal.starts_with(prefix)));
+    of_settings
+        .chain(alike)
+        .filter(|name| !SET_FOR_OTHERS.contains(name))
         .map(str::to_owned)
         .collect()
 }
 
+/// The texts between quotes, line by line.
+fn literals(code: &str) -> impl Iterator<Item = &str> {
+    code.lines()
+        .flat_map(|line| line.split('"').skip(1).step_by(2))
+}
+
+/// A name of several words, as no other literal is written.
 fn is_variable(text: &str) -> bool {
+    is_name(text) && text.contains('_')
+}
+
+fn is_name(text: &str) -> bool {
     text.len() > 3
-        && text.contains('_')
         && text.starts_with(|first: char| first.is_ascii_uppercase())
         && text
             .bytes()
@@ -326,6 +250,19 @@ mod tests {
     #[test]
     fn names_in_literals_count_and_those_in_comments_do_not() {
         let text = "// \"KMS_OLD_NAME\"\nlet a = \"KMS_ROLE_ARN\"; let b = \"KMS_\"; let c = \"OTHER_NAME\";\n";
-        assert_eq!(names(text), BTreeSet::from(["KMS_ROLE_ARN".to_owned()]));
+        let page =
+            "| `KMS_PROVIDER`, `KMS_LOCATION` | one of `a` | |\n| `OTHER_KIND`, `PORT` | | |\n";
+        let documented = prefixes(page);
+        assert_eq!(documented, BTreeSet::from(["KMS_".to_owned()]));
+        let found = names(text, &documented);
+        assert_eq!(found, BTreeSet::from(["KMS_ROLE_ARN".to_owned()]));
+    }
+
+    #[test]
+    fn the_variables_of_settings_count_however_they_begin() {
+        let text = "Setting::new(\"vault_address\", KIND, \"Words.\")\n    .variables(&[\n        \"VAULT_ADDR\",\n        \"BAO_ADDR\",\n    ])\n    .flag(\"vault\", \"URL\")";
+        let found = names(text, &BTreeSet::new());
+        let expected = ["BAO_ADDR", "VAULT_ADDR"].map(str::to_owned);
+        assert_eq!(found, BTreeSet::from(expected));
     }
 }
