@@ -15,6 +15,10 @@ use crate::{
 };
 
 #[derive(clap::Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub(crate) struct Arguments {
     /// Only what needs no server and no tool beside Rust
     #[arg(long)]

@@ -125,12 +125,10 @@ impl Codec {
         let count = payloads.as_slice().len();
         let bytes = serialized::total_len(payloads.as_slice());
         let key = active.acquire(count as u64, bytes).await?;
-        let mut sealer = self.sealer(active, &key, count);
+        let mut batch = self.sealer(active, &key, count);
         let mut sealed = Vec::with_capacity(count);
         for mut payload in payloads.by_ref() {
-            sealed.push(seal_one(&key, &mut payload, |payload| {
-                sealer.seal(payload)
-            })?);
+            sealed.push(seal_one(&key, &mut payload, |payload| batch.seal(payload))?);
         }
         self.0.counters.sealed.add(sealed.len());
         Ok(sealed)

@@ -74,12 +74,12 @@ fn sealing_gives_the_bytes_of_every_vector() {
         let payload = content::decode(&hex::decode(&case.plaintext).unwrap()).unwrap();
         let message_id = hex::decode(&case.message_id).unwrap().try_into().unwrap();
         let (key, context) = (case.data_key(), case.context());
-        let mut sealer = BatchSealer::new(&key, &context, 1);
+        let mut batch = BatchSealer::new(&key, &context, 1);
         for mut shared in [
             SharedPayload::from(payload.clone()),
             with_sealing_room(payload),
         ] {
-            let sealed = sealer.seal_as(message_id, &mut shared).unwrap();
+            let sealed = batch.seal_as(message_id, &mut shared).unwrap();
             assert_eq!(hex::encode(&*sealed), case.data, "{}", case.name);
         }
     }
@@ -116,8 +116,8 @@ fn data_with_room_are_sealed_where_they_are_and_nothing_of_them_is_left() {
 
 /// The `data` of a batch of one payload.
 fn seal(key: &ExpandedDek, context: &EncryptionContext, payload: &mut impl PayloadParts) -> Data {
-    let mut sealer = BatchSealer::new(key, context, 1);
-    sealer.seal(payload).unwrap()
+    let mut batch = BatchSealer::new(key, context, 1);
+    batch.seal(payload).unwrap()
 }
 
 #[test]
@@ -187,8 +187,8 @@ fn compressed_payloads_round_trip_and_stop_at_the_limit() {
         ..Payload::default()
     };
     let context = EncryptionContext::empty();
-    let mut sealer = BatchSealer::new(&key, &context, 1).compressing(zstd, LIMIT);
-    let sealed = sealer.seal(&mut payload.clone()).unwrap().into_vec();
+    let mut batch = BatchSealer::new(&key, &context, 1).compressing(zstd, LIMIT);
+    let sealed = batch.seal(&mut payload.clone()).unwrap().into_vec();
     assert!(sealed.len() < 1000, "{} bytes", sealed.len());
     // The buffer of a ciphertext never held the plaintext: what lies behind its end is not erased.
     assert!(sealed.capacity() < 2000, "{} bytes", sealed.capacity());

@@ -7,8 +7,8 @@ use crate::codec::{decode::MAX_NESTING, message::BatchSealer};
 async fn layer(codec: &Codec, payload: &Payload) -> Payload {
     let active = &codec.encryption().unwrap().active_v2;
     let key = active.acquire(1, 1).await.unwrap();
-    let mut sealer = BatchSealer::new(&key.data_key, active.context(), 1);
-    let sealed = sealer.seal(&mut payload.clone()).unwrap();
+    let mut batch = BatchSealer::new(&key.data_key, active.context(), 1);
+    let sealed = batch.seal(&mut payload.clone()).unwrap();
     Payload {
         data: sealed.into_vec(),
         metadata: (*key.metadata).clone(),

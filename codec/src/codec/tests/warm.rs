@@ -139,12 +139,12 @@ async fn by_fast_way(codec: &Codec, given: &[Payload]) -> Vec<Answer> {
     };
     let mut answers = Vec::new();
     for tried in tried {
-        let decoded = match tried {
+        let opened = match tried {
             Ok(payload) => Ok(payload),
             // A request has a budget of refusals. Here each payload has its own.
             Err(undecoded) => codec.decoder().finish(undecoded).await,
         };
-        answers.push(answer(decoded));
+        answers.push(answer(opened));
     }
     answers
 }
@@ -155,13 +155,14 @@ async fn by_fast_way_shared(codec: &Codec, given: &[Payload]) -> Vec<Answer> {
     let shared: Vec<SharedPayload> = given
         .iter()
         .map(|payload| {
-            let metadata = match seen.iter().find(|one| ***one == payload.metadata) {
-                Some(metadata) => Arc::clone(metadata),
-                None => {
-                    seen.push(Arc::new(payload.metadata.clone()));
-                    Arc::clone(seen.last().unwrap())
-                }
-            };
+            let metadata =
+                if let Some(metadata) = seen.iter().find(|one| ***one == payload.metadata) {
+                    Arc::clone(metadata)
+                } else {
+                    let metadata = Arc::new(payload.metadata.clone());
+                    seen.push(Arc::clone(&metadata));
+                    metadata
+                };
             SharedPayload::new(metadata, payload.data.clone())
         })
         .collect();
@@ -175,12 +176,12 @@ async fn by_fast_way_shared(codec: &Codec, given: &[Payload]) -> Vec<Answer> {
     };
     let mut answers = Vec::new();
     for tried in tried {
-        let decoded = match tried {
+        let opened = match tried {
             Ok(payload) => Ok(payload.into_payload()),
             // A request has a budget of refusals. Here each payload has its own.
             Err(undecoded) => codec.decoder().finish(undecoded).await,
         };
-        answers.push(answer(decoded));
+        answers.push(answer(opened));
     }
     answers
 }

@@ -87,13 +87,10 @@ impl Keys {
         if state == *known {
             return false;
         }
-        match state.failure() {
-            Some(error) => tracing::warn!(
-                %key,
-                error,
-                "calls of this key fail; requests whose data keys are in memory are served"
-            ),
-            None => tracing::info!(%key, "this key can be used again"),
+        if let Some(error) = state.failure() {
+            tracing::warn!(%key, error, "calls of this key fail; requests whose data keys are in memory are served");
+        } else {
+            tracing::info!(%key, "this key can be used again");
         }
         *known = state;
         true

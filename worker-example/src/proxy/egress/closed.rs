@@ -68,17 +68,17 @@ impl FromStr for ClosedPlace {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let (place, port) = match text.parse() {
-            Ok(place) => (place, None),
-            Err(_) => {
-                let wrong = "expected a network such as 203.0.113.0/24, an address, a host name, or HOST:PORT";
-                let (host, port) = text.rsplit_once(':').ok_or(wrong)?;
-                let port = port.parse().map_err(|_| wrong)?;
-                let place = host.trim_matches(['[', ']']).parse();
-                (place.map_err(|_| wrong)?, Some(port))
-            }
-        };
-        Ok(Self { place, port })
+        if let Ok(place) = text.parse() {
+            return Ok(Self { place, port: None });
+        }
+        let wrong =
+            "expected a network such as 203.0.113.0/24, an address, a host name, or HOST:PORT";
+        let (host, port) = text.rsplit_once(':').ok_or(wrong)?;
+        let place = host.trim_matches(['[', ']']).parse();
+        Ok(Self {
+            place: place.map_err(|_| wrong)?,
+            port: Some(port.parse().map_err(|_| wrong)?),
+        })
     }
 }
 
