@@ -210,6 +210,8 @@ fn a_command_that_a_signal_ends_has_its_line() {
         .stdin(Stdio::piped())
         .stderr(Stdio::null());
     let mut process = command.spawn().unwrap();
+    // To wait for a process would end its input, and the command with success.
+    let _input = process.stdin.take();
     until(|| {
         let written = audit_lines(person.log.path()).unwrap_or_default();
         let is_start = |line: &Value| line["event"] == "start";
