@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 use clap::Args;
@@ -11,6 +12,7 @@ use temporal_kms_codec::{
     audit::{AuditLog, AuditOptions, Event},
     kms::Kms,
 };
+use tokio::runtime::Builder;
 
 use super::exit::{Failure, PROGRAM};
 
@@ -131,10 +133,17 @@ impl CommandLog {
 
 impl Drop for CommandLog {
     fn drop(&mut self) {
-        // A signal has ended the command.
-        if let Some(log) = self.log.take() {
-            log.note(self.line("given_up"));
-        }
+        let Some(log) = self.log.take() else {
+            return;
+        };
+        // A signal has ended the command. Its threads may hold the log until the process ends, so closing it is not enough.
+        let receipt = log.record(self.line("given_up"));
+        let written = thread::spawn(|| {
+            let runtime = Builder::new_current_thread().enable_time().build();
+            runtime.is_ok_and(|runtime| runtime.block_on(receipt.written()).is_ok())
+        });
+        // A log that cannot be written says so itself.
+        let _ = written.join();
     }
 }
 
