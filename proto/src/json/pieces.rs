@@ -220,7 +220,9 @@ impl MetadataText {
         clear(&mut self.text, erase);
         let mut last = self.of.take();
         if let (Some(erase), Some(last)) = (erase, last.as_mut().and_then(Arc::get_mut)) {
-            last.values_mut().for_each(|value| erase(value));
+            for value in last.values_mut() {
+                erase(value);
+            }
         }
     }
 }
