@@ -1,9 +1,6 @@
 //! How long one request holds a thread: the longest poll of its handler. Other requests of the thread wait for so long.
 
-use std::{
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::{pin::pin, time::Duration};
 
 use anyhow::ensure;
 use axum::{body::Body, response::Response};
@@ -11,6 +8,7 @@ use futures::future::poll_fn;
 use hyper::{Request, StatusCode, body::Bytes};
 use serde::Serialize;
 use temporal_kms_codec_server::bench::Handler;
+use tokio::time::Instant;
 
 use crate::bodies::hostile;
 

@@ -388,16 +388,16 @@ fn the_worker_makes_the_secret_of_webhooks_once() {
     };
     assert_eq!(secret(start("given")), "given\n");
     assert_eq!(fs::read_dir(&data).expect("a folder").count(), 0);
-    let starting: Vec<_> = (0..4).map(|_| start("")).collect();
-    let made: BTreeSet<String> = starting.into_iter().map(secret).collect();
-    let made: Vec<&String> = made.iter().collect();
-    assert_eq!(made.len(), 1, "{made:?}");
-    let digits = made[0].trim_end();
+    let shells: Vec<_> = (0..4).map(|_| start("")).collect();
+    let results: BTreeSet<String> = shells.into_iter().map(secret).collect();
+    let results: Vec<&String> = results.iter().collect();
+    assert_eq!(results.len(), 1, "{results:?}");
+    let digits = results[0].trim_end();
     assert!(
         digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()),
-        "{made:?}"
+        "{results:?}"
     );
-    assert_eq!(&secret(start("")), made[0]);
+    assert_eq!(&secret(start("")), results[0]);
     let files: Vec<_> = fs::read_dir(&data).expect("a folder").collect();
     assert_eq!(files.len(), 1, "{files:?}");
 }

@@ -62,7 +62,7 @@ mod tests {
             .collect()
     }
 
-    fn git(field: &str, value: Value) -> Value {
+    fn git(field: &str, value: &Value) -> Value {
         json!({"postExecutionActions": {"git": {field: value}}})
     }
 
@@ -73,6 +73,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn the_described_limits_are_those_of_the_service() {
         type Make = fn(usize) -> Value;
         let limits: &[(&str, Make)] = &[
@@ -158,19 +159,19 @@ mod tests {
             ),
             (
                 "TaskRequest/properties/postExecutionActions/properties/git/properties/commitMessage/maxLength",
-                |n| git("commitMessage", text("", n).into()),
+                |n| git("commitMessage", &text("", n).into()),
             ),
             (
                 "TaskRequest/properties/postExecutionActions/properties/git/properties/branch/maxLength",
-                |n| git("branch", text("", n).into()),
+                |n| git("branch", &text("", n).into()),
             ),
             (
                 "TaskRequest/properties/postExecutionActions/properties/git/properties/files/maxItems",
-                |n| git("files", vec!["x"; n].into()),
+                |n| git("files", &vec!["x"; n].into()),
             ),
             (
                 "TaskRequest/properties/postExecutionActions/properties/git/properties/files/items/maxLength",
-                |n| git("files", vec![text("", n)].into()),
+                |n| git("files", &vec![text("", n)].into()),
             ),
             (
                 "TaskRequest/properties/postExecutionActions/properties/uploadFiles/properties/globPatterns/maxItems",

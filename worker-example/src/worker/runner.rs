@@ -200,8 +200,8 @@ impl TaskRunner {
             });
         match made {
             Ok(Filled {
-                programs,
                 egress,
+                programs,
                 folder,
                 checkout,
                 generated,
@@ -210,8 +210,8 @@ impl TaskRunner {
                 request,
                 warnings,
                 redactor,
-                programs,
                 egress,
+                programs,
                 workspace,
                 log,
                 folder,
@@ -247,8 +247,8 @@ impl TaskRunner {
         files::run_commands(&programs, request, redactor, CommandLimits::default(), stop).await?;
         let folder = working_folder(&workspace.root(), request.cwd_relative.as_deref())?;
         Ok(Filled {
-            programs,
             egress,
+            programs,
             folder,
             checkout,
             generated,

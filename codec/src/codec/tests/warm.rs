@@ -35,29 +35,29 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn flip(bytes: &mut [u8], at: &Index, bit: u8) {
+fn flip(bytes: &mut [u8], at: Index, bit: u8) {
     if !bytes.is_empty() {
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
     }
 }
 
-fn changed(honest: &[Payload], which: &Index, change: &Change) -> Payload {
+fn changed(honest: &[Payload], which: Index, change: &Change) -> Payload {
     let mut payload = which.get(honest).clone();
-    let entry = |payload: &Payload, at: &Index| {
+    let entry = |payload: &Payload, at: Index| {
         let names: Vec<_> = payload.metadata.keys().cloned().collect();
         at.get(&names).clone()
     };
     match change {
         Change::Nothing => {}
-        Change::FlipsData(at, bit) => flip(&mut payload.data, at, *bit),
+        Change::FlipsData(at, bit) => flip(&mut payload.data, *at, *bit),
         Change::CutsData(at) => payload.data.truncate(at.index(payload.data.len().max(1))),
         Change::FlipsMetadata(name, at, bit) => {
-            let name = entry(&payload, name);
-            flip(payload.metadata.get_mut(&name).unwrap(), at, *bit);
+            let name = entry(&payload, *name);
+            flip(payload.metadata.get_mut(&name).unwrap(), *at, *bit);
         }
         Change::DropsEntry(name) => {
-            let name = entry(&payload, name);
+            let name = entry(&payload, *name);
             payload.metadata.remove(&name);
         }
         Change::AddsEntry => {
@@ -198,7 +198,7 @@ fn a_codec_that_knows_the_data_keys_answers_as_one_that_does_not() {
     let compare = |plan: Vec<(Index, Change)>| {
         let given: Vec<Payload> = plan
             .iter()
-            .map(|(which, change)| changed(&stage.honest, which, change))
+            .map(|(which, change)| changed(&stage.honest, *which, change))
             .collect();
         runtime.block_on(async {
             let expected = by_general_way(&stage, &given).await;

@@ -39,8 +39,8 @@ async fn a_recorded_task_decides_as_it_did() {
         .collect();
     for file in &files {
         let history = WorkflowHistory::from_json(&fs::read(file).unwrap()).unwrap();
-        let replayed = replayer.replay_workflow(history).await;
-        assert!(replayed.is_ok(), "{}: {replayed:?}", file.display());
+        let outcome = replayer.replay_workflow(history).await;
+        assert!(outcome.is_ok(), "{}: {outcome:?}", file.display());
     }
     assert!(files.len() >= FEWEST, "{files:?}");
 }

@@ -1,17 +1,12 @@
 //! What clients see of the real Claude Code when Anthropic's API fails.
 
-use std::time::{Duration, Instant};
-
 use dev_servers::WebhookReceiver;
 use integration_tests::until;
 use serde_json::{Value, json};
 
 use crate::support::{Rig, fresh};
 
-/// The most time of a case. The rig's workers let Claude Code repeat no call.
-const MOST: Duration = Duration::from_secs(60);
-
-/// The script of the API, and what the failure says.
+/// The script of the API, and what the failure says. The rig's workers let Claude Code repeat no call.
 const CASES: [(&str, &str); 5] = [
     ("[[status:401]]", "the API answered 401"),
     ("[[status:429]]", "the API answered 429"),
@@ -31,7 +26,6 @@ async fn each_failure_of_anthropics_api_ends_the_task_and_is_told() {
     let worker = rig.worker(&[]);
     let api = rig.api();
     for (script, says) in CASES {
-        let begun = Instant::now();
         let receiver = WebhookReceiver::start(&[]).unwrap();
         let task = fresh("task");
         let mut request = json!({"prompt": format!("Say hello {script}"), "anthropicApiKey": "sk-ant-failure",
@@ -71,6 +65,5 @@ async fn each_failure_of_anthropics_api_ends_the_task_and_is_told() {
             (&json!("failed"), &json!(1)),
             "{script}: {state}"
         );
-        assert!(begun.elapsed() < MOST, "{script}: {:?}", begun.elapsed());
     }
 }
