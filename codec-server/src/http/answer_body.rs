@@ -12,11 +12,11 @@ use http_body::{Body, Frame, SizeHint};
 use temporal_kms::support::{erase, erase_vec};
 use temporal_kms_codec_proto::json::BodyPieces;
 
-use super::{connection::READ_BUFFER, memory::Share, plain::Plain, request_error::RequestError};
+use super::{memory::Share, plain::Plain, request_error::RequestError};
 
-/// How much text is written at once. It stays in the memory of the processor until it is sent and erased. The HTTP library sends
-/// what has the size of its buffer, and the base64 of three bytes may be missing at the end of a piece.
-const PIECE: usize = READ_BUFFER + 4;
+/// How much text is written at once. Most answers are one piece, because each piece takes the system a call and the HTTP library a
+/// turn. Longer answers need no more memory than this beside their payloads.
+const PIECE: usize = 4 << 20;
 
 /// The payloads of an answer, which are written when the client reads them. They cannot fail. Plaintext is erased when it is
 /// written, and again when it is sent.

@@ -77,7 +77,9 @@ impl<'a> Stage<'a> {
         create.env("TEMPORAL_CODEC_KEYRING", &keyring);
         step::output(create)?;
         let mut token = Command::new(program);
-        token.args(["token", "--name", "bench", "--permission", "default:admin"]);
+        token.args(["token", "--name", "bench"]);
+        token.args(["--permission", "default:read"]);
+        token.args(["--permission", "default:write"]);
         let made = token.output()?;
         anyhow::ensure!(made.status.success(), "`codec-server token` failed");
         Ok(Self {

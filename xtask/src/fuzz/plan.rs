@@ -15,7 +15,7 @@ use crate::{path, step};
 /// The start of the random numbers of a run that is repeated.
 const SEED: u32 = 1;
 /// How many inputs a repeated run has, and how long it lasts at most.
-const RUNS: u64 = 20_000;
+const RUNS: u64 = 10_000;
 const LONGEST: Duration = Duration::from_mins(1);
 
 pub(super) enum Plan {
@@ -167,7 +167,7 @@ mod tests {
         let paths = ["deep", "empty", "long", "wide"]
             .map(|name| seeds.path().join(name).display().to_string());
         let inputs = format!("-seed_inputs={}", paths.join(","));
-        for option in ["-seed=1", "-runs=20000", &inputs] {
+        for option in ["-seed=1", "-runs=10000", &inputs] {
             assert!(arguments.iter().any(|it| it == option), "{arguments:?}");
         }
         assert!(
