@@ -5,7 +5,7 @@ use std::{hint::black_box, time::Duration};
 use allocation_counter::measure as count_allocations;
 use serde::Serialize;
 
-use crate::rounds::timed;
+use crate::rounds::{Work, medians, timed};
 
 /// The numbers of another way to encode and decode the same payloads.
 #[derive(Serialize)]
@@ -14,6 +14,32 @@ pub(crate) struct Numbers {
     pub(crate) decode_ns: f64,
     pub(crate) encode_allocations: f64,
     pub(crate) decode_allocations: f64,
+}
+
+impl Numbers {
+    /// Encodes a batch and decodes it again, in rounds.
+    pub(crate) fn measure<P: Clone, E, D>(
+        plain: &[P],
+        encode: &impl Fn(Vec<P>) -> Result<Vec<P>, E>,
+        decode: &impl Fn(Vec<P>) -> Result<Vec<P>, D>,
+    ) -> anyhow::Result<Self>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+        D: std::error::Error + Send + Sync + 'static,
+    {
+        let sealed = encode(plain.to_vec())?;
+        let works: [Work<'_>; 2] = [
+            Box::new(|count| batches(plain, count, encode)),
+            Box::new(|count| batches(&sealed, count, decode)),
+        ];
+        let [encode_ns, decode_ns] = medians(works, plain.len())?;
+        Ok(Self {
+            encode_ns,
+            decode_ns,
+            encode_allocations: allocations(plain, encode)?,
+            decode_allocations: allocations(&sealed, decode)?,
+        })
+    }
 }
 
 /// The time of `count` batches. The copies that go in are made before, and what comes out is dropped afterwards.

@@ -7,10 +7,7 @@ use temporalio_common::{
 };
 use tokio::runtime::Runtime;
 
-use crate::{
-    batches::{Numbers, allocations, batches},
-    rounds::{Work, medians},
-};
+use crate::batches::Numbers;
 
 pub(crate) fn measure(
     runtime: &Runtime,
@@ -29,16 +26,5 @@ pub(crate) fn measure(
         |payloads: Vec<Payload>| runtime.block_on(PayloadCodec::encode(codec, &context, payloads));
     let decode =
         |payloads: Vec<Payload>| runtime.block_on(PayloadCodec::decode(codec, &context, payloads));
-    let sealed = encode(plain.clone())?;
-    let works: [Work<'_>; 2] = [
-        Box::new(|count| batches(&plain, count, &encode)),
-        Box::new(|count| batches(&sealed, count, &decode)),
-    ];
-    let [encode_ns, decode_ns] = medians(works, batch)?;
-    Ok(Numbers {
-        encode_ns,
-        decode_ns,
-        encode_allocations: allocations(&plain, &encode)?,
-        decode_allocations: allocations(&sealed, &decode)?,
-    })
+    Numbers::measure(&plain, &encode, &decode)
 }

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use temporal_kms_codec::{Codec, Payload, SharedPayload};
 use tokio::runtime::Runtime;
 
-use crate::{
-    batches::{Numbers, allocations, batches},
-    payloads::payload,
-    rounds::{Work, medians},
-};
+use crate::{batches::Numbers, payloads::payload};
 
 /// The key of a payload was not known, although it was just encoded.
 #[derive(Debug, thiserror::Error)]
@@ -33,16 +29,5 @@ pub(crate) fn measure(
         let opened = payloads.into_iter().map(|one| known.decode_shared(one));
         opened.collect::<Result<Vec<_>, _>>().map_err(|_| Unknown)
     };
-    let sealed = encode(plain.clone())?;
-    let works: [Work<'_>; 2] = [
-        Box::new(|count| batches(&plain, count, &encode)),
-        Box::new(|count| batches(&sealed, count, &decode)),
-    ];
-    let [encode_ns, decode_ns] = medians(works, batch)?;
-    Ok(Numbers {
-        encode_ns,
-        decode_ns,
-        encode_allocations: allocations(&plain, &encode)?,
-        decode_allocations: allocations(&sealed, &decode)?,
-    })
+    Numbers::measure(&plain, &encode, &decode)
 }
