@@ -513,21 +513,24 @@ fn new_lines_are_followed_into_new_files() {
     tail.stop();
 }
 
+/// The configuration of a server with the keys of `folder` and its audit log on standard output, and where that is saved.
+fn writes_to_standard_output(folder: &Path) -> (PathBuf, PathBuf) {
+    let (file, saved) = (folder.join("codec.toml"), folder.join("saved"));
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[audit]\nstdout = true\n\
+         [keys]\nlocal_keyring = '{}'\n{NAMESPACE}\n",
+        folder.display()
+    );
+    fs::write(&file, config).unwrap();
+    (file, saved)
+}
+
 /// What a collector saves is verified as it is.
 #[test]
 fn a_log_on_standard_output_has_nothing_but_its_lines() {
     let folder = keyring();
     create_key(folder.path(), "default");
-    let (file, saved) = (
-        folder.path().join("codec.toml"),
-        folder.path().join("saved"),
-    );
-    let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[audit]\nstdout = true\n\
-         [keys]\nlocal_keyring = '{}'\n{NAMESPACE}\n",
-        folder.path().display()
-    );
-    fs::write(&file, config).unwrap();
+    let (file, saved) = writes_to_standard_output(folder.path());
     let mut command = program();
     command.args(["serve", "--config"]).arg(&file);
     command.stdout(fs::File::create(&saved).unwrap());
@@ -549,16 +552,7 @@ fn a_log_on_standard_output_has_nothing_but_its_lines() {
 #[test]
 fn lines_on_standard_output_are_found_among_those_of_the_servers_own_log() {
     let folder = keyring();
-    let (file, saved) = (
-        folder.path().join("codec.toml"),
-        folder.path().join("saved"),
-    );
-    let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[audit]\nstdout = true\n\
-         [keys]\nlocal_keyring = '{}'\n{NAMESPACE}\n",
-        folder.path().display()
-    );
-    fs::write(&file, config).unwrap();
+    let (file, saved) = writes_to_standard_output(folder.path());
     let output = fs::File::options().create(true).append(true).open(&saved);
     let output = output.unwrap();
     for _ in 0..2 {
