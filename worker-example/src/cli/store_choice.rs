@@ -13,7 +13,7 @@ const LOGS_BUCKET: &str = "GCS_LOGS_BUCKET";
 const NONE: &str = "none";
 /// What is lost without a store, for those who did not ask for this.
 const LOST: &str = "the secrets of requests become a part of the history, where people who may decrypt see them. Events above \
-    32 KiB and events that come fast are missing in streams. There is no metadata.json, and nothing is uploaded";
+    32 KiB and events that come fast are missing in streams. No metadata.json is written, and nothing is uploaded";
 
 /// Which store a program uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
