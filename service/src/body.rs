@@ -1,7 +1,10 @@
-//! Reads bodies whose content does not matter any more, so that clients see the answer to their request.
+//! Bodies that are passed on, and bodies whose content does not matter any more: they are read so that clients see the answer to
+//! their request.
 //!
 //! Many clients send the whole body before they read the answer. A connection of HTTP/1.1 that is closed before that is reset, and
 //! the answer is lost. Some clients lose an answer of HTTP/2 that comes before they have sent the body (curl 7.88).
+
+mod held;
 
 use std::time::Duration;
 
@@ -9,6 +12,8 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
+
+pub use self::held::HeldBody;
 
 /// How long a body is read that was not asked for, because its request was refused by its head.
 const UNREAD_TIME: Duration = Duration::from_secs(5);

@@ -1,21 +1,17 @@
 //! Long answers of HTTP/1.1, which the HTTP library hands over in several parts. The time for an answer is for all of them.
 
-use std::{
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use axum::{
-    body::{Body, Bytes, HttpBody},
+    body::{Body, HttpBody},
     response::Response,
 };
-use hyper::body::{Frame, SizeHint};
 
 use super::protocol::READ_BUFFER;
+use crate::body::HeldBody;
 
 /// Whether the HTTP library still has to hand over parts of an answer. A connection has one answer at a time.
 #[derive(Debug, Default)]
@@ -33,40 +29,17 @@ impl LongAnswer {
             return response;
         }
         self.0.store(true, Ordering::Relaxed);
-        let answer = Arc::clone(self);
-        response.map(|body| Body::new(Watched { body, answer }))
+        let unfinished = Unfinished(Arc::clone(self));
+        response.map(|body| Body::new(HeldBody::new(body, unfinished)))
     }
 }
 
-/// The body of a long answer. The HTTP library drops it when it has the last part.
-struct Watched {
-    body: Body,
-    answer: Arc<LongAnswer>,
-}
+/// Is held by the body of a long answer. The HTTP library drops it when it has the last part.
+struct Unfinished(Arc<LongAnswer>);
 
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Watched {
+impl Drop for Unfinished {
     fn drop(&mut self) {
-        self.answer.0.store(false, Ordering::Relaxed);
+        self.0.0.store(false, Ordering::Relaxed);
     }
 }
 

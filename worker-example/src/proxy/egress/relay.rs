@@ -4,12 +4,10 @@ use std::{
     convert::Infallible,
     fmt,
     net::SocketAddr,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -20,13 +18,14 @@ use http::{
 };
 use http_body_util::{BodyExt as _, Empty, Full, combinators::UnsyncBoxBody};
 use hyper::{
-    body::{Body, Frame, Incoming, SizeHint},
-    client::conn::http1::{self, SendRequest},
+    body::Incoming,
+    client::conn::http1,
     service::service_fn,
     upgrade::{self, OnUpgrade},
 };
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use temporal_kms_codec_service::body::HeldBody;
 use tokio::{
     io::{AsyncRead, AsyncWrite, copy_bidirectional},
     net::{TcpStream, UnixStream},
@@ -221,14 +220,9 @@ impl Relay {
         let mut answer = answer.map_err(|_| broken())?;
         remove_of_connection(answer.headers_mut());
         *answer.version_mut() = Version::HTTP_11;
-        Ok(answer.map(|body| {
-            let server = (requests, connection);
-            Relayed {
-                body,
-                _server: server,
-            }
-            .boxed_unsync()
-        }))
+        // The connection lives until its answer is passed on.
+        let server = (requests, connection);
+        Ok(answer.map(|body| HeldBody::new(body, server).boxed_unsync()))
     }
 
     /// Connects to an address that was checked.
@@ -306,30 +300,4 @@ fn answer_of(refusal: &Refusal) -> Response<AnswerBody> {
         }
     }
     answer
-}
-
-/// The body of an answer, and the connection that it arrives by.
-struct Relayed {
-    body: Incoming,
-    _server: (SendRequest<Incoming>, AbortOnDropHandle<()>),
-}
-
-impl Body for Relayed {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
