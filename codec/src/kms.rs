@@ -19,6 +19,6 @@ pub use temporal_kms::{
     OperationMetrics, Outcome, PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind,
     PublicKey, PublicKeyError, RotationPolicy, ServiceError, Setting, SettingKind, SettingRow,
     SettingTable, SettingValue, SetupPlan, Signature, SignatureAlgorithm, Signer, UsableKey,
-    Variables, VersionUsed, Web,
+    Variables, Verifier, VersionUsed, Web,
 };
 pub use value::Kms;

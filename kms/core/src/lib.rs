@@ -3,7 +3,7 @@
 //!
 //! - A [`KeyService`] has settings, a client and keys. Implement it for a service of your own.
 //! - [`KeyProvider`] wraps and unwraps data keys.
-//! - [`Signer`] signs. [`KeyAdmin`] creates and manages keys.
+//! - [`Signer`] signs, and [`Verifier`] verifies many signatures. [`KeyAdmin`] creates and manages keys.
 //! - [`KeyUri`], [`Dek`], [`WrappedDek`], [`EncryptionContext`] and [`Namespace`] are what they exchange.
 //! - A [`ProviderError`] says what happened, to which key, and whether another attempt can help. It never shows what the
 //!   service answered.
@@ -50,6 +50,7 @@ mod signer;
 pub mod support;
 mod text_form;
 mod types;
+mod verifier;
 
 pub use self::{
     admin::{KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, KeyVersion, RotationPolicy},
@@ -79,4 +80,5 @@ pub use self::{
         namespace::Namespace,
         scheme::Scheme,
     },
+    verifier::Verifier,
 };
