@@ -4,7 +4,7 @@
 
 use std::{env, error::Error};
 
-use temporal_kms_codec::kms::{SignatureAlgorithm, Verifier, local::LocalKeyring};
+use temporal_kms_codec::kms::{SignatureAlgorithm, SignatureVerifier, local::LocalKeyring};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("other data verified".into());
     }
     // Many signatures at once need one public key for each version.
-    let verifier = Verifier::new().with_signer(key.clone());
+    let verifier = SignatureVerifier::new().with_signer(key.clone());
     let batch = [
         (&b"release 1.0"[..], &signature),
         (&b"release 6.6"[..], &signature),

@@ -3,7 +3,7 @@
 //!
 //! - A [`KeyService`] has settings, a client and keys. Implement it for a service of your own.
 //! - [`KeyProvider`] wraps and unwraps data keys.
-//! - [`Signer`] signs, and [`Verifier`] verifies many signatures. [`KeyAdmin`] creates and manages keys.
+//! - [`Signer`] signs, and [`SignatureVerifier`] verifies many signatures. [`KeyAdmin`] creates and manages keys.
 //! - [`KeyUri`], [`Dek`], [`WrappedDek`], [`EncryptionContext`] and [`Namespace`] are what they exchange.
 //! - A [`ProviderError`] says what happened, to which key, and whether another attempt can help. It never shows what the
 //!   service answered.
@@ -45,12 +45,12 @@ mod setting;
 mod setup_plan;
 mod shown;
 mod signature;
+mod signature_verifier;
 mod signer;
 #[doc(hidden)]
 pub mod support;
 mod text_form;
 mod types;
-mod verifier;
 
 pub use self::{
     admin::{KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, KeyVersion, RotationPolicy},
@@ -72,6 +72,7 @@ pub use self::{
     setting::{Setting, SettingKind, SettingRow, SettingTable, SettingValue, Variables},
     setup_plan::{PlannedGrant, SetupPlan},
     signature::{Signature, SignatureAlgorithm},
+    signature_verifier::SignatureVerifier,
     signer::Signer,
     types::{
         context::{ContextError, EncryptionContext},
@@ -80,5 +81,4 @@ pub use self::{
         namespace::Namespace,
         scheme::Scheme,
     },
-    verifier::Verifier,
 };

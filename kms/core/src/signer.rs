@@ -29,7 +29,7 @@ pub trait Signer: Send + Sync + fmt::Debug {
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError>;
 
     /// Whether `signature` is a signature of `data` by this key. For many signatures there is
-    /// [`Verifier`](crate::Verifier). The default fetches the public key of the version that
+    /// [`SignatureVerifier`](crate::SignatureVerifier). The default fetches the public key of the version that
     /// the signature names, and verifies in this process. The answer is `false` for altered data, another key, another
     /// version and another algorithm.
     ///

@@ -1,4 +1,4 @@
-//! Verifies many signatures with few calls: the [`Verifier`].
+//! Verifies many signatures with few calls: the [`SignatureVerifier`].
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -36,12 +36,12 @@ type Named = (KeyUri, Option<String>);
 ///
 /// ```no_run
 /// # use std::sync::Arc;
-/// # use temporal_kms::{ProviderError, Signature, Signer, Verifier};
+/// # use temporal_kms::{ProviderError, Signature, Signer, SignatureVerifier};
 /// # async fn example(
 /// #     signer: Arc<dyn Signer>,
 /// #     received: Vec<(Vec<u8>, Signature)>,
 /// # ) -> Result<(), ProviderError> {
-/// let verifier = Verifier::new().with_signer(signer);
+/// let verifier = SignatureVerifier::new().with_signer(signer);
 /// let batch: Vec<_> = received
 ///     .iter()
 ///     .map(|(data, signature)| (data.as_slice(), signature))
@@ -55,7 +55,7 @@ type Named = (KeyUri, Option<String>);
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Verifier {
+pub struct SignatureVerifier {
     signers: Vec<Arc<dyn Signer>>,
     /// What needs no service.
     given: BTreeMap<Named, Arc<PublicKey>>,
@@ -88,7 +88,7 @@ impl Found {
     }
 }
 
-impl Verifier {
+impl SignatureVerifier {
     /// A verifier without keys: no signature is valid.
     #[must_use]
     pub fn new() -> Self {
@@ -240,7 +240,7 @@ impl Verifier {
     }
 }
 
-impl Default for Verifier {
+impl Default for SignatureVerifier {
     fn default() -> Self {
         Self::new()
     }
@@ -330,7 +330,7 @@ mod tests {
 
     /// Whether each is valid, or the kind of its error.
     async fn verified(
-        verifier: &Verifier,
+        verifier: &SignatureVerifier,
         signatures: &[Signature],
     ) -> Vec<Result<bool, ProviderErrorKind>> {
         let batch: Vec<_> = signatures
@@ -346,7 +346,7 @@ mod tests {
     #[tokio::test]
     async fn a_batch_asks_once_for_each_version_and_tells_of_each_signature() {
         let key = Key::new("a", false);
-        let verifier = Verifier::new().with_signer(key.clone());
+        let verifier = SignatureVerifier::new().with_signer(key.clone());
         let mut signatures: Vec<_> = (0..100)
             .map(|index| signed(&key.uri, 1 + index % 2, b"data"))
             .collect();
@@ -365,7 +365,7 @@ mod tests {
     #[tokio::test]
     async fn foreign_keys_and_absent_versions_are_false() {
         let key = Key::new("a", false);
-        let verifier = Verifier::new().with_signer(key.clone());
+        let verifier = SignatureVerifier::new().with_signer(key.clone());
         let foreign = signed(&uri("b"), 1, b"data");
         let absent = signed(&key.uri, 1, b"data").with_version(Some("77".to_owned()));
         let signatures = [foreign, absent.clone(), absent];
@@ -379,7 +379,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_fails_is_asked_once_for_each_version_of_a_batch() {
         let (good, bad) = (Key::new("good", false), Key::new("bad", true));
-        let verifier = Verifier::new()
+        let verifier = SignatureVerifier::new()
             .with_signer(good.clone())
             .with_signer(bad.clone());
         let signatures = [&bad, &good, &bad].map(|key| signed(&key.uri, 1, b"data"));
@@ -394,7 +394,9 @@ mod tests {
     #[tokio::test]
     async fn invented_versions_cause_a_bounded_number_of_calls() {
         let key = Key::new("a", false);
-        let verifier = Verifier::new().with_signer(key.clone()).with_max_lookups(3);
+        let verifier = SignatureVerifier::new()
+            .with_signer(key.clone())
+            .with_max_lookups(3);
         let signatures: Vec<_> = (1..=5)
             .map(|version| signed(&key.uri, version, b"data"))
             .collect();
@@ -413,7 +415,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_public_key_is_asked_for_again_when_it_is_old() {
         let key = Key::new("a", false);
-        let verifier = Verifier::new().with_signer(key.clone());
+        let verifier = SignatureVerifier::new().with_signer(key.clone());
         let signature = signed(&key.uri, 1, b"data");
         for (wait, calls) in [(0, 1), (299, 1), (1, 2)] {
             tokio::time::advance(Duration::from_secs(wait)).await;
@@ -425,7 +427,7 @@ mod tests {
     #[tokio::test]
     async fn a_given_public_key_needs_no_service() {
         let version = Some("1".to_owned());
-        let verifier = Verifier::new().with_public_key(uri("a"), version, public_key(1));
+        let verifier = SignatureVerifier::new().with_public_key(uri("a"), version, public_key(1));
         let signatures = [1, 2].map(|version| signed(&uri("a"), version, b"data"));
         assert_eq!(verified(&verifier, &signatures).await, [VALID, INVALID]);
     }
