@@ -4,7 +4,7 @@
 
 use std::{env, error::Error};
 
-use temporal_kms_codec::kms::{SignatureAlgorithm, local::LocalKeyring};
+use temporal_kms_codec::kms::{SignatureAlgorithm, SignatureVerifier, local::LocalKeyring};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,6 +22,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     if public_key.verify(b"release 6.6", &signature) {
         return Err("other data verified".into());
+    }
+    // Many signatures at once need one public key for each version.
+    let verifier = SignatureVerifier::new().with_signer(key.clone());
+    let batch = [
+        (&b"release 1.0"[..], &signature),
+        (&b"release 6.6"[..], &signature),
+    ];
+    let mut valid = Vec::new();
+    for result in verifier.verify_all(&batch).await {
+        valid.push(result?);
+    }
+    if valid != [true, false] {
+        return Err("the batch was not verified".into());
     }
     print!("{}", public_key.to_pem()?);
     Ok(())

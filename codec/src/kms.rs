@@ -18,7 +18,7 @@ pub use temporal_kms::{
     KeyVersion, KmsMetrics, LatencyBucket, MeasuredCall, MetricsSink, NoteKept, Operation,
     OperationMetrics, Outcome, PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind,
     PublicKey, PublicKeyError, RotationPolicy, ServiceError, Setting, SettingKind, SettingRow,
-    SettingTable, SettingValue, SetupPlan, Signature, SignatureAlgorithm, Signer, UsableKey,
-    Variables, VersionUsed, Web,
+    SettingTable, SettingValue, SetupPlan, Signature, SignatureAlgorithm, SignatureVerifier,
+    Signer, UsableKey, Variables, VersionUsed, Web,
 };
 pub use value::Kms;

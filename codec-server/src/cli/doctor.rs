@@ -2,6 +2,7 @@
 
 mod access;
 mod advice;
+mod approach;
 mod arguments;
 mod clock;
 mod codecs;
@@ -11,20 +12,26 @@ mod finding;
 mod key;
 mod latency;
 mod neighbours;
+mod permission;
+mod purpose;
 mod report;
 mod rotation;
 mod serving;
+mod signing;
 mod subject;
 mod versions;
 mod web;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use temporal_kms_codec_service::lifecycle;
 
 pub(super) use self::arguments::{DoctorArgs, HELP};
-use self::{codecs::Codecs, finding::Findings, key::KeyExam, subject::Subject};
+use self::{
+    approach::Approach, codecs::Codecs, finding::Findings, key::KeyExam, purpose::Purpose,
+    signing::SigningExam, subject::Subject,
+};
 use super::{
     audit_log::{CommandEvent, CommandLog},
     exit::Failure,
@@ -47,16 +54,20 @@ async fn examine(args: &DoctorArgs, log: &CommandLog) -> Findings {
     let Some(mut subject) = Subject::read(args, &mut findings) else {
         return findings;
     };
-    log.observe(&mut subject.kms);
+    subject.each_kms(|kms| log.observe(kms));
     let progress = progress(args.json);
     let mut opened = BTreeMap::new();
     let mut unusable = BTreeMap::new();
     for (key, uses) in subject.keys() {
         progress.set_message(key.to_string());
         let exam = KeyExam {
-            key: &key,
+            approach: Approach {
+                key: &key,
+                purpose: Purpose::Encrypt,
+                kms: &subject.kms,
+                rotation: &subject.rotation,
+            },
             uses: &uses,
-            subject: &subject,
             args,
         };
         match exam.run(&progress, &mut findings).await {
@@ -79,9 +90,27 @@ async fn examine(args: &DoctorArgs, log: &CommandLog) -> Findings {
             .examine(namespace, config, &subject, &mut findings)
             .await;
     }
+    let mut signing = BTreeSet::new();
+    for (key, kms) in &subject.signing {
+        progress.set_message(key.to_string());
+        let exam = SigningExam {
+            approach: Approach {
+                key,
+                purpose: Purpose::Sign,
+                kms,
+                rotation: &subject.rotation,
+            },
+            samples: args.samples,
+        };
+        if exam.run(&progress, &mut findings).await {
+            signing.insert(key);
+        }
+    }
     if let Some(serving) = &subject.serving {
         progress.set_message("server");
-        serving.examine(args.places(), &mut findings).await;
+        serving
+            .examine(args.places(), &signing, &mut findings)
+            .await;
     }
     progress.finish_and_clear();
     findings

@@ -7,3 +7,4 @@ mod cloud_kms;
 mod private_endpoint;
 mod serving;
 mod set_up;
+mod signing;

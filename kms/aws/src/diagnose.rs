@@ -78,6 +78,8 @@ impl Diagnose for AwsKms {
         let operation = match operation {
             Operation::Wrap => "GenerateDataKey",
             Operation::Encrypt => "Encrypt",
+            Operation::Sign => "Sign",
+            Operation::PublicKey | Operation::Verify => "GetPublicKey",
             _ => "Decrypt",
         };
         let caller = found
@@ -232,18 +234,19 @@ mod tests {
     #[test]
     fn the_command_grants_what_was_refused() {
         let key = key("aws-kms://arn:aws:kms:eu-west-1:111122223333:key/k");
-        let remedy = AwsKms::default().permission_remedy(
-            &key,
-            Operation::Wrap,
-            &CredentialsFound::default(),
-        );
-        assert!(
-            remedy.ends_with(
+        for (operation, permission) in [
+            (Operation::Wrap, "GenerateDataKey"),
+            (Operation::Sign, "Sign"),
+            (Operation::PublicKey, "GetPublicKey"),
+        ] {
+            let found = CredentialsFound::default();
+            let remedy = AwsKms::default().permission_remedy(&key, operation, &found);
+            let expected = format!(
                 "--key-id arn:aws:kms:eu-west-1:111122223333:key/k --region eu-west-1 \
-                 --grantee-principal arn:aws:iam::ACCOUNT:role/ROLE --operations GenerateDataKey"
-            ),
-            "{remedy}"
-        );
+                 --grantee-principal arn:aws:iam::ACCOUNT:role/ROLE --operations {permission}"
+            );
+            assert!(remedy.ends_with(&expected), "{remedy}");
+        }
     }
 
     #[test]

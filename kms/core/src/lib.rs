@@ -3,7 +3,7 @@
 //!
 //! - A [`KeyService`] has settings, a client and keys. Implement it for a service of your own.
 //! - [`KeyProvider`] wraps and unwraps data keys.
-//! - [`Signer`] signs. [`KeyAdmin`] creates and manages keys.
+//! - [`Signer`] signs, and [`SignatureVerifier`] verifies many signatures. [`KeyAdmin`] creates and manages keys.
 //! - [`KeyUri`], [`Dek`], [`WrappedDek`], [`EncryptionContext`] and [`Namespace`] are what they exchange.
 //! - A [`ProviderError`] says what happened, to which key, and whether another attempt can help. It never shows what the
 //!   service answered.
@@ -45,6 +45,7 @@ mod setting;
 mod setup_plan;
 mod shown;
 mod signature;
+mod signature_verifier;
 mod signer;
 #[doc(hidden)]
 pub mod support;
@@ -71,6 +72,7 @@ pub use self::{
     setting::{Setting, SettingKind, SettingRow, SettingTable, SettingValue, Variables},
     setup_plan::{PlannedGrant, SetupPlan},
     signature::{Signature, SignatureAlgorithm},
+    signature_verifier::SignatureVerifier,
     signer::Signer,
     types::{
         context::{ContextError, EncryptionContext},

@@ -28,7 +28,8 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// When the version does not exist, or the service refuses or fails.
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError>;
 
-    /// Whether `signature` is a signature of `data` by this key. The default fetches the public key of the version that
+    /// Whether `signature` is a signature of `data` by this key. For many signatures there is
+    /// [`SignatureVerifier`](crate::SignatureVerifier). The default fetches the public key of the version that
     /// the signature names, and verifies in this process. The answer is `false` for altered data, another key, another
     /// version and another algorithm.
     ///
@@ -38,13 +39,22 @@ pub trait Signer: Send + Sync + fmt::Debug {
         if signature.key != *self.uri() {
             return Ok(false);
         }
-        match self.public_key(signature.version.as_deref()).await {
-            Ok(key) => Ok(key.verify(data, signature)),
-            // The version does not exist, or the whole key does not.
-            Err(error) if error.kind() == ProviderErrorKind::KeyNotFound => {
-                self.public_key(None).await.map(|_| false)
-            }
-            Err(error) => Err(error),
+        let key = public_key_of(self, signature.version.as_deref()).await?;
+        Ok(key.is_some_and(|key| key.verify(data, signature)))
+    }
+}
+
+/// The public key of a version that a signature names. `None` when the key has no such version.
+pub(crate) async fn public_key_of<S: Signer + ?Sized>(
+    signer: &S,
+    version: Option<&str>,
+) -> Result<Option<PublicKey>, ProviderError> {
+    match signer.public_key(version).await {
+        Ok(key) => Ok(Some(key)),
+        // The version does not exist, or the whole key does not.
+        Err(error) if error.kind() == ProviderErrorKind::KeyNotFound => {
+            signer.public_key(None).await.map(|_| None)
         }
+        Err(error) => Err(error),
     }
 }

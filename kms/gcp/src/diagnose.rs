@@ -9,13 +9,13 @@ use std::{
 use async_trait::async_trait;
 use serde_json::Value;
 use temporal_kms::{
-    Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, FailureCause, KeyUri, Operation,
-    Prices, Protection, ProviderError, Scheme, Web,
+    Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, FailureCause, KeyRole, KeyUri,
+    Operation, Prices, Protection, ProviderError, Scheme, Web,
     support::{is_plain_name, variable},
 };
 use zeroize::Zeroizing;
 
-use super::{GcpKms, credentials::MAX_FILE, endpoint::Target};
+use super::{GcpKms, credentials::MAX_FILE, endpoint::Target, grant};
 
 const PUBLIC: &str = "https://cloudkms.googleapis.com";
 const METADATA: &str = "metadata.google.internal";
@@ -103,17 +103,22 @@ impl Diagnose for GcpKms {
         found: &CredentialsFound,
     ) -> String {
         let role = match operation {
-            Operation::Wrap | Operation::Encrypt => "roles/cloudkms.cryptoKeyEncrypter",
-            _ => "roles/cloudkms.cryptoKeyDecrypter",
+            Operation::Wrap | Operation::Encrypt => KeyRole::Encrypter,
+            Operation::Sign => KeyRole::Signer,
+            Operation::PublicKey | Operation::Verify => KeyRole::Verifier,
+            _ => KeyRole::Decrypter,
         };
+        let roles = grant::roles(role).unwrap_or_default();
         let member = found
             .caller
             .as_deref()
             .unwrap_or("serviceAccount:NAME@PROJECT.iam.gserviceaccount.com");
-        format!(
-            "grant {role}: gcloud kms keys add-iam-policy-binding {} --member={member} --role={role}",
-            gcloud(key)
-        )
+        let command = |role: &&str| {
+            let key = gcloud(key);
+            format!("gcloud kms keys add-iam-policy-binding {key} --member={member} --role={role}")
+        };
+        let commands: Vec<_> = roles.iter().map(command).collect();
+        format!("grant {}: {}", roles.join(" and "), commands.join("\n"))
     }
 
     fn endpoint(&self, _key: &KeyUri) -> Endpoint {
@@ -349,6 +354,11 @@ mod tests {
             "grant roles/cloudkms.cryptoKeyDecrypter: gcloud kms keys add-iam-policy-binding k --keyring=r --location=l \
              --project=p --member=serviceAccount:a@p.iam.gserviceaccount.com --role=roles/cloudkms.cryptoKeyDecrypter"
         );
+        // Signing looks for the newest version first.
+        let remedy = GcpKms::default().permission_remedy(&key("k"), Operation::Sign, &found);
+        let (one, other) = remedy.split_once('\n').unwrap();
+        assert!(one.ends_with("--role=roles/cloudkms.signer"), "{remedy}");
+        assert!(other.ends_with("--role=roles/cloudkms.viewer"), "{remedy}");
     }
 
     #[test]

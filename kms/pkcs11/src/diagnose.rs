@@ -40,6 +40,11 @@ impl Diagnose for Pkcs11Kms {
     ) -> String {
         let attribute = match operation {
             Operation::Wrap | Operation::Encrypt => "CKA_ENCRYPT or CKA_WRAP",
+            Operation::Sign => "CKA_SIGN",
+            Operation::PublicKey | Operation::Verify => {
+                return "import the public key beside the private one with the token's own tool, with the same CKA_ID and label"
+                    .to_owned();
+            }
             _ => "CKA_DECRYPT or CKA_UNWRAP",
         };
         format!(

@@ -1,17 +1,17 @@
 //! Each permission, tried with a call.
 
 use temporal_kms_codec::{
-    Dek, KeyUri, WrappedDek,
+    Dek, WrappedDek,
     kms::{
-        CredentialsFound, Diagnose, FailureCause, KeyProvider, Operation, Protection,
-        ProviderError, ProviderErrorKind as Kind, UsableKey,
+        Diagnose, KeyProvider, Operation, Protection, ProviderError, ProviderErrorKind as Kind,
+        UsableKey,
     },
 };
 
 use super::{
-    super::exit::Status,
     advice,
     finding::{Check, Finding},
+    permission::{Caller, permitted, unfaithful},
     subject::Uses,
 };
 
@@ -46,11 +46,9 @@ impl First {
 
 /// A finding for each operation, and whether the key can do its work.
 pub(super) struct Access<'a> {
-    pub(super) key: &'a KeyUri,
+    pub(super) caller: Caller<'a>,
     pub(super) provider: &'a dyn KeyProvider,
     pub(super) uses: &'a Uses,
-    pub(super) service: &'a dyn Diagnose,
-    pub(super) credentials: &'a CredentialsFound,
 }
 
 impl Access<'_> {
@@ -66,7 +64,7 @@ impl Access<'_> {
     fn wrap(&self, first: &First) -> Finding {
         match &first.wrapped {
             Ok(_) => permitted(Operation::Wrap),
-            Err(error) if self.uses.encrypts => self.refused(Operation::Wrap, error),
+            Err(error) if self.uses.encrypts => self.caller.refused(Operation::Wrap, error),
             Err(_) => Finding::skipped(
                 Check::Permission,
                 "wrap: not permitted, and not needed: the key only decrypts here",
@@ -79,14 +77,14 @@ impl Access<'_> {
             let nothing = WrappedDek::new(NOTHING.to_vec());
             return match self.provider.unwrap(&nothing, &self.uses.context).await {
                 Err(error) if refuses_the_ciphertext(&error) => permitted(Operation::Unwrap),
-                Err(error) => self.refused(Operation::Unwrap, &error),
+                Err(error) => self.caller.refused(Operation::Unwrap, &error),
                 Ok(_) => unfaithful(Operation::Unwrap),
             };
         };
         match self.provider.unwrap(wrapped, &self.uses.context).await {
             Ok(unwrapped) if unwrapped.expose() == dek.expose() => permitted(Operation::Unwrap),
             Ok(_) => unfaithful(Operation::Unwrap),
-            Err(error) => self.refused(Operation::Unwrap, &error),
+            Err(error) => self.caller.refused(Operation::Unwrap, &error),
         }
     }
 
@@ -106,9 +104,10 @@ impl Access<'_> {
                     .with("max_plaintext", high);
                 (finding, ciphertext)
             }
-            Err(error) if self.uses.encrypts => {
-                (self.refused(Operation::Encrypt, &error), NOTHING.to_vec())
-            }
+            Err(error) if self.uses.encrypts => (
+                self.caller.refused(Operation::Encrypt, &error),
+                NOTHING.to_vec(),
+            ),
             Err(_) => (
                 Finding::skipped(
                     Check::Permission,
@@ -123,7 +122,7 @@ impl Access<'_> {
             Err(error) if ciphertext == NOTHING && refuses_the_ciphertext(&error) => {
                 permitted(Operation::Decrypt)
             }
-            Err(error) => self.refused(Operation::Decrypt, &error),
+            Err(error) => self.caller.refused(Operation::Decrypt, &error),
         };
         vec![encrypted, decrypted]
     }
@@ -138,35 +137,6 @@ impl Access<'_> {
         };
         finding.with("operation", "describe")
     }
-
-    fn refused(&self, operation: Operation, error: &ProviderError) -> Finding {
-        let what = match operation {
-            Operation::Unwrap => "unwrap, which reading payloads takes",
-            Operation::Wrap => "wrap, which writing payloads takes",
-            operation => operation.as_str(),
-        };
-        Finding::failed(
-            Check::Permission,
-            advice::exit(error),
-            format!("{what}: {}", error.message()),
-            self.remedy(operation, error),
-        )
-        .with("operation", operation.as_str())
-        .with("error", error.kind().as_str())
-    }
-
-    fn remedy(&self, operation: Operation, error: &ProviderError) -> String {
-        match error.kind() {
-            _ if error.cause() == Some(FailureCause::Proxy) => advice::PROXY.to_owned(),
-            Kind::PermissionDenied => {
-                let service = self.service;
-                service.permission_remedy(self.key, operation, self.credentials)
-            }
-            Kind::KeyDisabled => "enable the version".to_owned(),
-            kind if kind.is_transient() => "try again".to_owned(),
-            _ => "correct that, and try again".to_owned(),
-        }
-    }
 }
 
 /// Whether the key may decrypt: only the ciphertext was refused.
@@ -177,43 +147,33 @@ fn refuses_the_ciphertext(error: &ProviderError) -> bool {
     )
 }
 
-fn permitted(operation: Operation) -> Finding {
-    Finding::ok(
-        Check::Permission,
-        format!("{}: permitted", operation.as_str()),
-    )
-    .with("operation", operation.as_str())
-}
-
-fn unfaithful(operation: Operation) -> Finding {
-    Finding::failed(
-        Check::Permission,
-        Status::Data,
-        format!(
-            "{}: the result differs from what was encrypted",
-            operation.as_str()
-        ),
-        "do not use this key: report it to the operator of the service",
-    )
-}
-
 /// Whether the key exists, as far as calls have shown it. `is_used` is whether any of them used it.
 pub(super) fn found(service: &dyn Diagnose, first: &First, is_used: bool) -> Finding {
     match &first.described {
         Ok(found) => {
-            let place = match found.protection {
-                Protection::File => "in a file on this machine: for development only",
-                Protection::Hsm => service.hsm(),
-                _ => "in software",
-            };
+            let place = place(service, found.protection);
             Finding::ok(Check::Key, format!("found, {place}"))
                 .with("primary_version", found.primary_version.clone())
                 .with("protection", found.protection.as_str())
         }
         Err(_) if is_used => Finding::ok(Check::Key, "found: the service uses it"),
-        Err(_) => Finding::skipped(
-            Check::Key,
-            "not known: the service refuses every call, and does not tell whether the key exists",
-        ),
+        Err(_) => unknown(),
+    }
+}
+
+/// The service refuses the caller, whether the key exists or not.
+pub(super) fn unknown() -> Finding {
+    Finding::skipped(
+        Check::Key,
+        "not known: the service refuses every call, and does not tell whether the key exists",
+    )
+}
+
+/// The words for where the key is, after "found, ".
+pub(super) fn place(service: &dyn Diagnose, protection: Protection) -> &'static str {
+    match protection {
+        Protection::File => "in a file on this machine: for development only",
+        Protection::Hsm => service.hsm(),
+        _ => "in software",
     }
 }

@@ -21,16 +21,18 @@ Examples:
   codec-server doctor \\
     --key gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K \\
     --samples 100
+  codec-server doctor --signing-key local://releases --keyring keys
 
-Without --config and --key the configuration comes from the environment, as
-for `serve` and for workers. Every key is used: a data key is wrapped and
-unwrapped, a payload encoded and decoded. Nothing is created or changed. The
+Without --config and keys the configuration comes from the environment, as for
+`serve` and for workers. Every key is used: a data key is wrapped and
+unwrapped, a payload encoded and decoded. A signing key signs a short text, and
+its published public key verifies that. Nothing is created or changed. The
 service charges for the calls: about 2 for each of --samples and each key, and
-10 more. The options under \"Key management services\" go with --key;
-otherwise the configuration says how keys are reached.
+10 more. The options under \"Key management services\" go with --key and
+--signing-key; with --config, the configuration says how keys are reached.
 
 Certificates, web pages that may call, issuers, logins and the audit log are
-checked as well. The key of the audit log signs once. --ui and --server try
+checked as well, with the key that signs the audit log. --ui and --server try
 what the Web UI would send.
 
 The first failed check decides the exit code:
@@ -52,6 +54,9 @@ pub(in super::super) struct DoctorArgs {
     /// A key, as a URI; may be repeated.
     #[arg(long = "key", value_name = "URI")]
     pub(super) keys: Vec<String>,
+    /// A signing key, as a URI; may be repeated. With --config it is checked beside the keys of the configuration.
+    #[arg(long = "signing-key", value_name = "URI")]
+    pub(super) signing_keys: Vec<String>,
     /// Print the result as JSON: `ok`, and `findings` with `check`, `key`, `status`, `summary` and `remedy`.
     #[arg(long)]
     pub(super) json: bool,
@@ -83,11 +88,16 @@ impl DoctorArgs {
         }
     }
 
+    /// Whether keys are named on the command line.
+    pub(super) fn names_keys(&self) -> bool {
+        !self.keys.is_empty() || !self.signing_keys.is_empty()
+    }
+
     /// A key on the command line is meant instead of a file that the environment names.
     pub(super) fn config(&self) -> Option<PathBuf> {
         let variable = || {
             std::env::var_os("CODEC_CONFIG")
-                .filter(|file| !file.is_empty() && self.keys.is_empty())
+                .filter(|file| !file.is_empty() && !self.names_keys())
                 .map(PathBuf::from)
         };
         self.config.clone().or_else(variable)

@@ -31,19 +31,6 @@ pub(super) enum Check {
 }
 
 impl Check {
-    /// Those of one key.
-    pub(super) const OF_KEY: [Self; 9] = [
-        Self::Credentials,
-        Self::Endpoint,
-        Self::Clock,
-        Self::Key,
-        Self::Versions,
-        Self::Rotation,
-        Self::Permission,
-        Self::Latency,
-        Self::Cost,
-    ];
-
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use temporal_kms_codec::{
-    EncryptionContext, WrappedDek,
-    kms::{KeyProvider, ProviderError},
-};
+use temporal_kms_codec::kms::ProviderError;
 use tokio::time::Instant;
 
 use super::finding::{Check, Finding};
@@ -83,37 +80,19 @@ impl Times {
     }
 }
 
-/// Wraps data keys one after the other.
-pub(super) async fn of_wraps(
-    key: &dyn KeyProvider,
-    context: &EncryptionContext,
+/// Makes calls one after the other.
+pub(super) async fn of_calls<T, F>(
     samples: u16,
     progress: &ProgressBar,
-) -> Times {
+    call: impl Fn() -> F,
+) -> Times
+where
+    F: Future<Output = Result<T, ProviderError>>,
+{
     let mut times = Times::default();
     for _ in 0..samples {
         let start = Instant::now();
-        times.add(start, &key.generate_dek(context).await);
-        progress.inc(1);
-        if times.failed == MOST_FAILED {
-            break;
-        }
-    }
-    times
-}
-
-/// Unwraps one data key again and again.
-pub(super) async fn of_unwraps(
-    key: &dyn KeyProvider,
-    wrapped: &WrappedDek,
-    context: &EncryptionContext,
-    samples: u16,
-    progress: &ProgressBar,
-) -> Times {
-    let mut times = Times::default();
-    for _ in 0..samples {
-        let start = Instant::now();
-        times.add(start, &key.unwrap(wrapped, context).await);
+        times.add(start, &call().await);
         progress.inc(1);
         if times.failed == MOST_FAILED {
             break;

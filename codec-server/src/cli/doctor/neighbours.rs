@@ -11,6 +11,7 @@ use temporal_kms_codec::{
 use super::{
     advice,
     finding::{Check, Finding},
+    purpose::Purpose,
 };
 
 /// Names that are less alike are others.
@@ -19,7 +20,7 @@ const SHOWN: usize = 5;
 
 /// Why a key cannot be found, as far as the service tells.
 pub(super) async fn missing(
-    key: &KeyUri,
+    (key, purpose): (&KeyUri, Purpose),
     error: &ProviderError,
     kms: &Kms,
     service: &dyn Diagnose,
@@ -37,7 +38,7 @@ pub(super) async fn missing(
     }
     let elsewhere = service.elsewhere(key, credentials);
     if let Some(place) = &elsewhere
-        && exists(&place.key, kms).await
+        && exists(&place.key, purpose, kms).await
     {
         return failed(
             format!(
@@ -63,7 +64,7 @@ pub(super) async fn missing(
             "correct the key's name or its settings".to_owned(),
         );
     }
-    let create = advice::keys("create", key, "", kms);
+    let create = advice::keys("create", key, purpose.create_arguments(), kms);
     match in_same_place(key, kms).await {
         Ok(keys) if keys.is_empty() => failed(
             format!("there is no such key, nor any other in the same place{hint}"),
@@ -119,13 +120,18 @@ pub(super) fn other_place_hint(
     ))
 }
 
-async fn exists(key: &KeyUri, kms: &Kms) -> bool {
-    match kms.key(key).await {
-        Ok(provider) => match provider.check_usable().await {
-            Ok(_) => true,
-            Err(error) => error.kind() == Kind::KeyDisabled,
-        },
-        Err(_) => false,
+async fn exists(key: &KeyUri, purpose: Purpose, kms: &Kms) -> bool {
+    match try_on(key, purpose, kms).await {
+        Ok(()) => true,
+        Err(error) => error.kind() == Kind::KeyDisabled,
+    }
+}
+
+/// A call that changes nothing.
+async fn try_on(key: &KeyUri, purpose: Purpose, kms: &Kms) -> Result<(), ProviderError> {
+    match purpose {
+        Purpose::Encrypt => kms.key(key).await?.check_usable().await.map(drop),
+        Purpose::Sign => kms.signer(key).await?.public_key(None).await.map(drop),
     }
 }
 

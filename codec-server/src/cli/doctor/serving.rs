@@ -8,6 +8,9 @@ mod places;
 mod running;
 mod web_pages;
 
+use std::collections::BTreeSet;
+
+use temporal_kms_codec::KeyUri;
 use temporal_kms_codec_service::{
     auth::{AuthConfig, Authenticator},
     settings::Problems,
@@ -57,7 +60,13 @@ impl Serving {
         }
     }
 
-    pub(super) async fn examine(&self, places: Places<'_>, findings: &mut Findings) {
+    /// `signing` are the keys that were found to sign.
+    pub(super) async fn examine(
+        &self,
+        places: Places<'_>,
+        signing: &BTreeSet<&KeyUri>,
+        findings: &mut Findings,
+    ) {
         for fault in &self.faults.problems {
             let check = match fault.setting.as_str() {
                 setting if setting.starts_with("auth.login") => Check::Login,
@@ -97,7 +106,7 @@ impl Serving {
         };
         pages.examine(places, findings);
         if let Some(audit) = &self.audit {
-            audit.examine(findings).await;
+            audit.examine(signing, findings);
         }
         if let Some(codec) = places.codec {
             findings.extend(self.refused_host(codec));

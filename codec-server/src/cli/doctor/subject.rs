@@ -18,6 +18,8 @@ use crate::config::{Config, NamespaceConfig, NamespacesConfig};
 
 pub(super) struct Subject {
     pub(super) namespaces: Vec<(Namespace, NamespaceConfig)>,
+    /// Keys that sign, each with the services that it is opened with.
+    pub(super) signing: Vec<(KeyUri, Kms)>,
     /// One attempt for each call.
     pub(super) kms: Kms,
     /// How old the versions of keys may become.
@@ -46,21 +48,21 @@ impl Subject {
     pub(super) fn read(args: &DoctorArgs, findings: &mut Findings) -> Option<Self> {
         let read = match args.config() {
             Some(file) => Self::of_file(&file, args),
-            None if args.keys.is_empty() => Self::of_environment(args),
-            None => Self::of_keys(args),
+            None if args.names_keys() => Self::of_keys(args),
+            None => Self::of_environment(args),
         };
+        let read = read.and_then(|(mut subject, what)| {
+            subject.add_signing_keys(&args.signing_keys)?;
+            Ok((subject, what))
+        });
         match read {
             Ok((mut subject, what)) => {
-                let calls = subject.kms.calls();
-                let once = CallPolicy::once()
-                    .with_max_concurrent(calls.max_concurrent)
-                    .with_attempt_timeout(calls.attempt_timeout)
-                    .with_total_timeout(calls.total_timeout);
-                subject.kms.set_calls(once);
+                subject.each_kms(call_once);
                 findings.push(
                     Finding::ok(Check::Configuration, subject.summary(&what))
                         .with("namespaces", subject.namespace_count())
-                        .with("keys", subject.keys().len()),
+                        .with("keys", subject.keys().len())
+                        .with("signing_keys", subject.signing.len()),
                 );
                 subject.warn(findings);
                 Some(subject)
@@ -81,6 +83,7 @@ impl Subject {
             )
         })?;
         let serving = Serving::of(&config);
+        let signing = signing_keys(&config);
         let NamespacesConfig::Named(named) = config.namespaces else {
             return Err(refused(
                 format!("{what} has no section [namespaces.NAME]"),
@@ -108,15 +111,18 @@ impl Subject {
         let mut subject = Self::new(namespaces, config.keys, true);
         subject.rotation = config.rotation;
         subject.serving = Some(serving);
+        subject.signing = signing;
         Ok((subject, what))
     }
 
     fn of_environment(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
         let mut serving = None;
+        let mut signing = Vec::new();
         if !args.kms.means_default_key() {
             let config = Config::settings_from_environment()
                 .map_err(|problems| refused(problems.to_string(), "correct the variables"))?;
             serving = Some(Serving::of(&config));
+            signing = signing_keys(&config);
         }
         let settings = CodecSettings::from_variables(&|name| args.kms.variable(name))
             .map_err(|error| setting(&error))?;
@@ -134,10 +140,17 @@ impl Subject {
         config.plaintext = settings.plaintext.unwrap_or_default();
         let mut subject = Self::new(vec![(namespace, config)], settings.kms, false);
         subject.serving = serving;
+        subject.signing = signing;
         Ok((subject, "the environment".to_owned()))
     }
 
     fn of_keys(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
+        if args.places().are_named() {
+            return Err(usage(
+                "--ui and --server are about the server of a configuration".to_owned(),
+                "name the configuration with --config, or leave them out",
+            ));
+        }
         let namespace = args.namespace.as_deref().unwrap_or("default");
         let namespace = Namespace::new(namespace).map_err(|error| setting(&error))?;
         let mut kms = args
@@ -146,12 +159,7 @@ impl Subject {
             .map_err(|failure| refused(failure.to_string(), "correct the variable"))?;
         let mut namespaces = Vec::new();
         for uri in &args.keys {
-            let key = kms.read_key(uri).map_err(|error| {
-                usage(
-                    format!("--key {}: {}", KeyUri::redact(uri), error.reason()),
-                    "correct the key's name",
-                )
-            })?;
+            let key = read_key(&mut kms, "--key", uri)?;
             namespaces.push((namespace.clone(), NamespaceConfig::with_key(key)));
         }
         let subject = Self {
@@ -164,11 +172,31 @@ impl Subject {
     fn new(namespaces: Vec<(Namespace, NamespaceConfig)>, kms: Kms, serves: bool) -> Self {
         Self {
             namespaces,
+            signing: Vec::new(),
             kms,
             rotation: RotationPolicy::default(),
             serving: None,
             serves,
             by_key: false,
+        }
+    }
+
+    /// Adds signing keys of the command line. Each key is checked once.
+    fn add_signing_keys(&mut self, uris: &[String]) -> Result<(), Refusal> {
+        for uri in uris {
+            let key = read_key(&mut self.kms, "--signing-key", uri)?;
+            if self.signing.iter().all(|(known, _)| *known != key) {
+                self.signing.push((key, self.kms.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes how keys are called.
+    pub(super) fn each_kms(&mut self, change: impl Fn(&mut Kms)) {
+        change(&mut self.kms);
+        for (_, kms) in &mut self.signing {
+            change(kms);
         }
     }
 
@@ -180,7 +208,7 @@ impl Subject {
 
     fn namespace_count(&self) -> usize {
         if self.by_key {
-            1
+            self.namespaces.len().min(1)
         } else {
             self.namespaces.len()
         }
@@ -221,15 +249,19 @@ impl Subject {
     }
 
     fn summary(&self, what: &str) -> String {
+        let count = |count: usize, what: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {what}")),
+            count => Some(format!("{count} {what}s")),
+        };
         let namespaces = match (self.namespace_count(), self.namespaces.first()) {
-            (1, Some((name, _))) => format!("namespace {name}"),
-            (several, _) => format!("{several} namespaces"),
+            (1, Some((name, _))) => Some(format!("namespace {name}")),
+            (several, _) => count(several, "namespace"),
         };
-        let keys = match self.keys().len() {
-            1 => "1 key".to_owned(),
-            count => format!("{count} keys"),
-        };
-        format!("{what}: {namespaces}, {keys}")
+        let keys = count(self.keys().len(), "key");
+        let signing = count(self.signing.len(), "signing key");
+        let parts: Vec<_> = [namespaces, keys, signing].into_iter().flatten().collect();
+        format!("{what}: {}", parts.join(", "))
     }
 
     /// Settings that are allowed but weaken the protection.
@@ -268,6 +300,34 @@ impl Subject {
             }
         }
     }
+}
+
+/// One attempt for each call.
+fn call_once(kms: &mut Kms) {
+    let calls = kms.calls();
+    let once = CallPolicy::once()
+        .with_max_concurrent(calls.max_concurrent)
+        .with_attempt_timeout(calls.attempt_timeout)
+        .with_total_timeout(calls.total_timeout);
+    kms.set_calls(once);
+}
+
+/// The keys with which a server signs.
+fn signing_keys(config: &Config) -> Vec<(KeyUri, Kms)> {
+    let audit = config.audit.as_ref();
+    let key = audit.and_then(|audit| audit.anchor_key.clone());
+    key.map(|key| (key, config.keys.clone()))
+        .into_iter()
+        .collect()
+}
+
+fn read_key(kms: &mut Kms, option: &str, uri: &str) -> Result<KeyUri, Refusal> {
+    kms.read_key(uri).map_err(|error| {
+        usage(
+            format!("{option} {}: {}", KeyUri::redact(uri), error.reason()),
+            "correct the key's name",
+        )
+    })
 }
 
 fn refused(summary: String, remedy: impl Into<String>) -> Refusal {

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use temporal_kms_codec::{
     KeyUri,
     kms::{
-        Diagnose, KeyDetails, KeyState, KeyVersion, Kms, ProviderError, ProviderErrorKind as Kind,
-        RotationPolicy,
+        Diagnose, KeyDetails, KeyState, KeyVersion, Kms, Protection, ProviderError,
+        ProviderErrorKind as Kind, RotationPolicy,
     },
 };
 
@@ -14,6 +14,7 @@ use super::{
     super::exit::Status,
     advice,
     finding::{Check, Finding},
+    purpose::Purpose,
     rotation,
 };
 
@@ -22,18 +23,20 @@ pub(super) struct Examined {
     pub(super) findings: Vec<Finding>,
     /// The versions that are paid for, if that is known.
     pub(super) active: Option<usize>,
+    /// Where the key is, if that is known.
+    pub(super) protection: Option<Protection>,
 }
 
 /// `refused` is how the service refused to use the key, if it said that a version is disabled.
 pub(super) async fn examine(
-    key: &KeyUri,
+    (key, purpose): (&KeyUri, Purpose),
     (kms, rotation): (&Kms, &RotationPolicy),
     service: &dyn Diagnose,
     refused: Option<&ProviderError>,
 ) -> Examined {
     let told = match read(key, kms).await {
         Ok(told) => told,
-        Err(error) => return untold(key, &error, kms, service, refused),
+        Err(error) => return untold((key, purpose), &error, kms, service, refused),
     };
     let (details, versions) = told;
     let active = versions
@@ -41,11 +44,14 @@ pub(super) async fn examine(
         .filter(|version| version.state != KeyState::Destroyed)
         .count();
     let now = SystemTime::now();
-    let mut findings = vec![states(key, &details, &versions, kms, service, refused)];
-    let keys = (kms, rotation);
-    findings.extend(rotation::findings(
-        key, &details, &versions, keys, service, now,
-    ));
+    let named = (key, purpose);
+    let mut findings = vec![states(named, &details, &versions, kms, service, refused)];
+    if purpose == Purpose::Encrypt {
+        let keys = (kms, rotation);
+        findings.extend(rotation::findings(
+            key, &details, &versions, keys, service, now,
+        ));
+    }
     let warnings = service.warnings(&details).into_iter();
     findings
         .extend(warnings.map(|warning| {
@@ -54,6 +60,7 @@ pub(super) async fn examine(
     Examined {
         findings,
         active: Some(active),
+        protection: Some(details.protection),
     }
 }
 
@@ -65,7 +72,7 @@ async fn read(key: &KeyUri, kms: &Kms) -> Result<(KeyDetails, Vec<KeyVersion>), 
 }
 
 fn untold(
-    key: &KeyUri,
+    (key, purpose): (&KeyUri, Purpose),
     error: &ProviderError,
     kms: &Kms,
     service: &dyn Diagnose,
@@ -90,9 +97,14 @@ fn untold(
         ),
         None => Finding::skipped(Check::Versions, reason.clone()),
     };
+    let mut findings = vec![states];
+    if purpose == Purpose::Encrypt {
+        findings.push(Finding::skipped(Check::Rotation, reason));
+    }
     Examined {
-        findings: vec![states, Finding::skipped(Check::Rotation, reason)],
+        findings,
         active: None,
+        protection: None,
     }
 }
 
@@ -106,7 +118,7 @@ fn enable(key: &KeyUri, version: &str, kms: &Kms, service: &dyn Diagnose) -> Str
 }
 
 fn states(
-    key: &KeyUri,
+    (key, purpose): (&KeyUri, Purpose),
     details: &KeyDetails,
     versions: &[KeyVersion],
     kms: &Kms,
@@ -125,12 +137,13 @@ fn states(
             Check::Versions,
             Status::Configuration,
             format!(
-                "version {}, the primary one, is {}: nothing can be encrypted, and what it encrypted cannot be decrypted",
+                "version {}, the primary one, is {}: {}",
                 primary.id,
-                state(primary.state)
+                state(primary.state),
+                purpose.without_primary()
             ),
             format!(
-                "{}\nor make a new one that encrypts from now on: {}",
+                "{}\nor make a new one that is used from now on: {}",
                 enable(key, &primary.id, kms, service),
                 advice::keys("rotate", key, "", kms)
             ),
@@ -155,12 +168,10 @@ fn states(
             let first = disabled.first().or(scheduled.first());
             Finding::warning(
                 Check::Versions,
+                format!("{}: {}", words.join("; "), purpose.without_older()),
                 format!(
-                    "{}: payloads that they encrypted cannot be decrypted",
-                    words.join("; ")
-                ),
-                format!(
-                    "if such payloads are still needed: {}",
+                    "{}: {}",
+                    purpose.if_needed(),
                     enable(key, first.copied().unwrap_or_default(), kms, service)
                 ),
             )
@@ -175,8 +186,9 @@ fn states(
             }
             if !destroyed.is_empty() {
                 words.push(format!(
-                    "destroyed: {}, what they encrypted is lost",
-                    destroyed.join(", ")
+                    "destroyed: {}, {}",
+                    destroyed.join(", "),
+                    purpose.lost()
                 ));
             }
             Finding::ok(Check::Versions, words.join("; "))
@@ -208,9 +220,27 @@ mod tests {
     };
 
     fn states_of(versions: &[KeyVersion]) -> Finding {
-        let kms = Kms::default();
-        let service = kms.diagnose(&key()).unwrap();
-        states(&key(), &details(versions), versions, &kms, service, None)
+        states_for(Purpose::Encrypt, versions)
+    }
+
+    fn states_for(purpose: Purpose, versions: &[KeyVersion]) -> Finding {
+        let (kms, key) = (Kms::default(), key());
+        let service = kms.diagnose(&key).unwrap();
+        let named = (&key, purpose);
+        states(named, &details(versions), versions, &kms, service, None)
+    }
+
+    #[test]
+    fn a_signing_key_is_not_said_to_encrypt() {
+        let good = version("2", KeyState::Enabled, 1);
+        for versions in [
+            vec![version("2", KeyState::Disabled, 1)],
+            vec![good.clone(), version("1", KeyState::Disabled, 9)],
+            vec![good, version("1", KeyState::Destroyed, 9)],
+        ] {
+            let found = states_for(Purpose::Sign, &versions);
+            assert!(!found.summary.contains("crypt"), "{}", found.summary);
+        }
     }
 
     #[test]

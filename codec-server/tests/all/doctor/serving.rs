@@ -541,12 +541,8 @@ fn an_audit_log_that_cannot_be_written_or_signed_is_told() {
     // A key that encrypts does not sign.
     let section = audit_log(&bench, "anchor_key = \"local://default\"");
     let answer = bench.doctor(&section, &[]);
-    failed(
-        &answer,
-        78,
-        "audit-log",
-        &["local://default does not sign", "anchor_key"],
-    );
+    failed(&answer, 78, "key", &["for another purpose", "encrypt"]);
+    that_says(&answer, "audit-log", "local://default, the `anchor_key`");
 
     // The permission is missing.
     bench.0.keys(&["create", GCP_KEY, "--purpose", "sign-p256"]);
@@ -555,6 +551,6 @@ fn an_audit_log_that_cannot_be_written_or_signed_is_told() {
     let endpoint = bench.0.emulator.url();
     let variables = [("GCP_KMS_ENDPOINT", endpoint.as_str())];
     let answer = bench.doctor_with(&section, &[], &variables);
-    let words = ["permission denied", "keys grant", "--role signer"];
-    failed(&answer, 77, "audit-log", &words);
+    let words = ["permission denied", "roles/cloudkms.signer"];
+    failed(&answer, 77, "permission", &words);
 }

@@ -14,6 +14,13 @@ pub(in super::super) struct Places<'a> {
     pub(in super::super) codec: Option<&'a CodecUrl>,
 }
 
+impl Places<'_> {
+    /// Whether the command line names one.
+    pub(in super::super) fn are_named(&self) -> bool {
+        self.ui.is_some() || self.codec.is_some()
+    }
+}
+
 /// The address of the Web UI in a browser.
 #[derive(Clone, Debug)]
 pub(in super::super) struct UiUrl(Url);
