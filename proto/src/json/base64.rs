@@ -22,10 +22,13 @@ pub(super) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
 
 /// As [`decode_base64`]. There is `room` around data that are not small.
 pub(super) fn decode_base64_with_room(text: &[u8], room: Room) -> Option<Data> {
+    decode_usual_base64(text, room).or_else(|| decode_any_base64(text, room))
+}
+
+/// As [`decode_base64_with_room`], for a text in the usual form. `None` for any other form.
+pub(super) fn decode_usual_base64(text: &[u8], room: Room) -> Option<Data> {
     let buffer = Buffer::new(text.len(), room);
-    buffer
-        .decoded(|bytes| base64_simd::STANDARD.decode_append(text, bytes).is_ok())
-        .or_else(|| decode_any_base64(text, room))
+    buffer.decoded(|bytes| base64_simd::STANDARD.decode_append(text, bytes).is_ok())
 }
 
 /// As [`decode_base64_with_room`], for a text in pieces and in the usual form. `None` for any other form.
