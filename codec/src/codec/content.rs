@@ -44,7 +44,7 @@ pub(crate) fn decode(serialized: &[u8]) -> Result<Payload, PayloadError> {
     if entries(serialized)? > MAX_ENTRIES {
         return Err(TOO_MANY_ENTRIES);
     }
-    // What is read of a payload that turns out to be none is erased.
+    // If the rest is not a payload, what was read is erased.
     let mut payload = Plain::<Payload>::default();
     payload.merge(serialized).map_err(|_| NOT_A_PAYLOAD)?;
     Ok(payload.into_inner())
