@@ -29,7 +29,6 @@ mod pipeline;
 mod place;
 mod placeholder;
 mod places;
-mod plain;
 mod record;
 mod request_error;
 mod route;

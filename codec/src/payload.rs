@@ -1,8 +1,10 @@
 //! The [`Payload`] that Temporal stores, and the metadata keys that this codec reads and writes.
 
-use std::vec;
+mod plain;
 
-use temporal_kms::support::erase_vec;
+pub(crate) use plain::erase_metadata;
+#[doc(hidden)]
+pub use plain::{Erase, Plain};
 pub use temporal_kms_codec_proto::{
     Data, Metadata, Payload, PayloadParts, Payloads, Room, SharedPayload,
 };
@@ -64,39 +66,6 @@ fn refers_to_storage(metadata: &Metadata) -> bool {
             text(metadata, MESSAGE_TYPE) == Some("temporal.api.sdk.v1.ExternalStorageReference")
         }
         _ => false,
-    }
-}
-
-/// Erases what a payload holds.
-pub(crate) fn erase(payload: &mut impl PayloadParts) {
-    payload.erase_with(erase_vec);
-}
-
-/// Payloads with plaintext that are taken one by one. What is left is erased on drop.
-pub(crate) struct Plain<P: PayloadParts>(vec::IntoIter<P>);
-
-impl<P: PayloadParts> Plain<P> {
-    pub(crate) fn new(payloads: Vec<P>) -> Self {
-        Self(payloads.into_iter())
-    }
-
-    pub(crate) fn as_slice(&self) -> &[P] {
-        self.0.as_slice()
-    }
-}
-
-impl<P: PayloadParts> Iterator for Plain<P> {
-    type Item = P;
-
-    fn next(&mut self) -> Option<P> {
-        self.0.next()
-    }
-}
-
-impl<P: PayloadParts> Drop for Plain<P> {
-    fn drop(&mut self) {
-        // Each is dropped before the next one: the last one that has some metadata erases them.
-        self.0.by_ref().for_each(|mut payload| erase(&mut payload));
     }
 }
 

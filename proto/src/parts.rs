@@ -21,9 +21,9 @@ pub trait PayloadParts {
     fn erase_with(&mut self, erase: fn(&mut Vec<u8>));
 }
 
-fn erase_parts(data: &mut Vec<u8>, metadata: Option<&mut Metadata>, erase: fn(&mut Vec<u8>)) {
-    erase(data);
-    if let Some(metadata) = metadata {
+/// Has `erase` empty the values of metadata, unless another payload has them too.
+pub(crate) fn erase_unshared(metadata: &mut Arc<Metadata>, erase: impl FnMut(&mut Vec<u8>)) {
+    if let Some(metadata) = Arc::get_mut(metadata) {
         metadata.values_mut().for_each(erase);
     }
 }
@@ -50,7 +50,8 @@ impl PayloadParts for Payload {
     }
 
     fn erase_with(&mut self, erase: fn(&mut Vec<u8>)) {
-        erase_parts(&mut self.data, Some(&mut self.metadata), erase);
+        erase(&mut self.data);
+        self.metadata.values_mut().for_each(erase);
     }
 }
 
@@ -76,7 +77,7 @@ impl PayloadParts for SharedPayload {
     }
 
     fn erase_with(&mut self, erase: fn(&mut Vec<u8>)) {
-        let own_metadata = Arc::get_mut(&mut self.metadata);
-        erase_parts(self.data.buffer_mut(), own_metadata, erase);
+        erase(self.data.buffer_mut());
+        erase_unshared(&mut self.metadata, erase);
     }
 }

@@ -10,9 +10,10 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use temporal_kms::support::{erase, erase_vec};
+use temporal_kms_codec::{SharedPayload, payload::Plain};
 use temporal_kms_codec_proto::json::BodyPieces;
 
-use super::{memory::Share, plain::Plain, request_error::RequestError};
+use super::{memory::Share, request_error::RequestError};
 
 /// How much text is written at once. Most answers are one piece, because each piece takes the system a call and the HTTP library a
 /// turn. Longer answers need no more memory than this beside their payloads.
@@ -31,12 +32,12 @@ pub(super) struct AnswerBody {
 impl AnswerBody {
     /// An answer of payloads that take so much memory. It keeps as much of the share as it needs.
     pub(super) async fn new(
-        payloads: Plain,
+        payloads: Plain<Vec<SharedPayload>>,
         memory: usize,
         is_secret: bool,
         mut share: Share,
     ) -> Result<Self, RequestError> {
-        let pieces = BodyPieces::new(payloads.take(), is_secret.then_some(erase));
+        let pieces = BodyPieces::new(payloads.into_inner(), is_secret.then_some(erase));
         let piece = pieces.left().min(PIECE);
         share.grow(piece).await?;
         share.keep(memory + piece);

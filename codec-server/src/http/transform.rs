@@ -9,7 +9,8 @@ use std::{
 use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use temporal_kms_codec::{
-    Codec, Decoder, Error, Payload, PayloadExt as _, SharedPayload, Undecoded, payload::Metadata,
+    Codec, Decoder, Error, KnownKeys, Payload, PayloadExt as _, SharedPayload, Undecoded,
+    payload::{Erase, Metadata, Plain},
 };
 use temporal_kms_codec_proto::{self as proto, OncePerMetadata, json};
 use temporal_kms_codec_service::namespaces::NamespaceCodec;
@@ -22,7 +23,6 @@ use super::{
     known_metadata::{self, KnownMetadata},
     memory::Share,
     placeholder::{self, placeholder},
-    plain::Plain,
     request_error::{RequestError, wanted_key},
     request_id::RequestId,
     route::Operation,
@@ -64,7 +64,7 @@ pub(super) struct Request<'r> {
 
 /// The payloads of a body.
 struct Parsed {
-    payloads: Plain,
+    payloads: Plain<Vec<SharedPayload>>,
     /// Whether the direct reader read it. Then it has no other members, which could hold secrets.
     is_direct: bool,
 }
@@ -114,7 +114,7 @@ impl Request<'_> {
         }
         let answered = match self.operation {
             Operation::Encode => self.encode(asked).await?,
-            Operation::Decode => self.decode(asked.take(), &mut share).await?,
+            Operation::Decode => self.decode(asked, &mut share).await?,
             Operation::Download => return Err(RequestError::NoDownload),
         };
         // Clients match payloads by position: a missing payload would shift the others.
@@ -150,7 +150,7 @@ impl Request<'_> {
             return Ok(parsed);
         }
         Ok(Parsed {
-            payloads: json::parse_any_shared_payloads(bytes, limits)?.into(),
+            payloads: Plain::new(json::parse_any_shared_payloads(bytes, limits)?),
             is_direct: false,
         })
     }
@@ -170,12 +170,12 @@ impl Request<'_> {
             payloads
         };
         Some(Parsed {
-            payloads: payloads.into(),
+            payloads: Plain::new(payloads),
             is_direct: true,
         })
     }
 
-    async fn encode(&self, asked: Plain) -> Result<Answered, RequestError> {
+    async fn encode(&self, asked: Plain<Vec<SharedPayload>>) -> Result<Answered, RequestError> {
         let find = |wrong: fn(&[u8]) -> bool| asked.iter().position(|payload| wrong(&payload.data));
         // An encrypted placeholder would replace the value that could not be decoded.
         if let Some(index) = find(placeholder::is_placeholder) {
@@ -186,21 +186,21 @@ impl Request<'_> {
         }
         let payloads = self
             .codec()
-            .encode_shared(asked.take())
+            .encode_shared(asked.into_inner())
             .await
             .map_err(|error| RequestError::Encode(Box::new(error)))?;
         if self.is_audited {
             self.asked.note_keys(&payloads);
         }
         Ok(Answered {
-            payloads: payloads.into(),
+            payloads: Plain::new(payloads),
             ..Answered::default()
         })
     }
 
     async fn decode(
         &self,
-        asked: Vec<SharedPayload>,
+        asked: Plain<Vec<SharedPayload>>,
         share: &mut Share,
     ) -> Result<Answered, RequestError> {
         let decoder = self.codec().decoder();
@@ -210,7 +210,7 @@ impl Request<'_> {
             share: Mutex::new(share),
         };
         let mut answered = Answered::with_capacity(asked.len());
-        let mut asked = asked.into_iter();
+        let mut asked = Plain::new(asked.into_inner().into_iter());
         let first = loop {
             match self.decode_known(&mut asked, &decoder, &room, &mut answered)? {
                 Step::Ended => return Ok(answered),
@@ -218,13 +218,21 @@ impl Request<'_> {
                 Step::Waits(first) => break first,
             }
         };
-        let others = once(Pending::Undecoded(first)).chain(asked.map(Pending::Payload));
+        let others = asked.map(
+            |payload| match self.decode_now(payload, &mut decoder.known()) {
+                Ok(answer) => Pending::Decoded(Plain::new(Some(answer))),
+                Err(undecoded) => Pending::Undecoded(undecoded),
+            },
+        );
+        let others = once(Pending::Undecoded(first)).chain(others);
         let start = answered.payloads.len();
         let mut others = stream::iter((start..).zip(others))
             .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
             .buffered(CONCURRENT);
         while let Some(decoded) = others.next().await {
-            answered.push(decoded?);
+            if let Some(decoded) = decoded?.into_inner() {
+                answered.push(decoded);
+            }
         }
         Ok(answered)
     }
@@ -232,7 +240,7 @@ impl Request<'_> {
     /// Decodes one step of a request without waiting, as far as data keys are known.
     fn decode_known(
         &self,
-        asked: &mut vec::IntoIter<SharedPayload>,
+        asked: &mut Plain<vec::IntoIter<SharedPayload>>,
         decoder: &Decoder,
         room: &Room<'_>,
         answered: &mut Answered,
@@ -244,15 +252,11 @@ impl Request<'_> {
                 room.take(&taken)?;
                 return Ok(Step::Ended);
             };
-            let answer = if self.is_kept_reference(&payload) {
-                Decoded::Reference(payload)
-            } else {
-                match known.decode_shared(payload) {
-                    Ok(payload) => Decoded::Payload(payload),
-                    Err(undecoded) => {
-                        room.take(&taken)?;
-                        return Ok(Step::Waits(undecoded));
-                    }
+            let answer = match self.decode_now(payload, &mut known) {
+                Ok(answer) => answer,
+                Err(undecoded) => {
+                    room.take(&taken)?;
+                    return Ok(Step::Waits(undecoded));
                 }
             };
             taken.add(answer.payload());
@@ -265,29 +269,38 @@ impl Request<'_> {
         Ok(Step::Pause)
     }
 
+    /// Decodes a payload without waiting, if its data key is known.
+    #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
+    fn decode_now(
+        &self,
+        payload: SharedPayload,
+        known: &mut KnownKeys<'_>,
+    ) -> Result<Decoded, Undecoded> {
+        if self.is_kept_reference(&payload) {
+            return Ok(Decoded::Reference(payload));
+        }
+        known.decode_shared(payload).map(Decoded::Payload)
+    }
+
     async fn decode_one(
         &self,
         index: usize,
         payload: Pending,
         decoder: &Decoder,
         room: &Room<'_>,
-    ) -> Result<Decoded, RequestError> {
+    ) -> Result<Plain<Option<Decoded>>, RequestError> {
         let answer = match payload {
-            Pending::Payload(payload) if self.is_kept_reference(&payload) => {
-                Decoded::Reference(payload)
+            Pending::Decoded(answer) => answer,
+            Pending::Undecoded(undecoded) => {
+                let answer = self.finish(index, undecoded, decoder).await?;
+                Plain::new(Some(answer))
             }
-            Pending::Payload(payload) => {
-                let known = decoder.known().decode_shared(payload);
-                match known {
-                    Ok(payload) => Decoded::Payload(payload),
-                    Err(undecoded) => self.finish(index, undecoded, decoder).await?,
-                }
-            }
-            Pending::Undecoded(undecoded) => self.finish(index, undecoded, decoder).await?,
         };
         // There is no await since decompression, so at most one payload for each thread is not counted yet.
         let mut taken = Taken::default();
-        taken.add(answer.payload());
+        if let Some(answer) = &*answer {
+            taken.add(answer.payload());
+        }
         room.take(&taken)?;
         Ok(answer)
     }
@@ -352,9 +365,19 @@ impl Decoded {
     }
 }
 
-/// A payload that is still to be decoded.
+impl Erase for Decoded {
+    fn erase(&mut self) {
+        match self {
+            Self::Payload(payload) | Self::Placeholder(payload) | Self::Reference(payload) => {
+                payload.erase();
+            }
+        }
+    }
+}
+
+/// A payload whose data key was looked up.
 enum Pending {
-    Payload(SharedPayload),
+    Decoded(Plain<Option<Decoded>>),
     Undecoded(Undecoded),
 }
 
@@ -370,7 +393,7 @@ enum Step {
 /// The payloads of an answer, and which of them are placeholders or references.
 #[derive(Default)]
 struct Answered {
-    payloads: Plain,
+    payloads: Plain<Vec<SharedPayload>>,
     placeholders: Vec<usize>,
     references: Vec<usize>,
 }
@@ -378,7 +401,7 @@ struct Answered {
 impl Answered {
     fn with_capacity(count: usize) -> Self {
         Self {
-            payloads: Vec::with_capacity(count).into(),
+            payloads: Plain::new(Vec::with_capacity(count)),
             ..Self::default()
         }
     }

@@ -4,3 +4,4 @@ mod answers;
 mod data_key;
 mod memory;
 mod outputs;
+mod own_memory;

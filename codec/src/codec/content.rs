@@ -16,7 +16,10 @@ use prost::{
 use temporal_kms::support::{SecretVec, erase, erase_from};
 use temporal_kms_codec_proto::{Data, Metadata, PayloadParts, SharedPayload};
 
-use crate::{Payload, PayloadError};
+use crate::{
+    Payload, PayloadError,
+    payload::{Plain, erase_metadata},
+};
 
 /// Temporal's payloads have fewer than 20 entries. Entries cost far more memory than bytes of a message: a message of
 /// some megabytes must not become gigabytes.
@@ -41,7 +44,10 @@ pub(crate) fn decode(serialized: &[u8]) -> Result<Payload, PayloadError> {
     if entries(serialized)? > MAX_ENTRIES {
         return Err(TOO_MANY_ENTRIES);
     }
-    Payload::decode(serialized).map_err(|_| NOT_A_PAYLOAD)
+    // If the rest is not a payload, what was read is erased.
+    let mut payload = Plain::<Payload>::default();
+    payload.merge(serialized).map_err(|_| NOT_A_PAYLOAD)?;
+    Ok(payload.into_inner())
 }
 
 /// Reads a serialized payload out of the buffer that it was decrypted in. Its data stay in this buffer, and everything else in
@@ -57,7 +63,7 @@ pub(crate) fn take(buffer: SecretVec, serialized: Range<usize>) -> Result<Payloa
     })
 }
 
-/// The serialized metadata of the last payload, and what they are.
+/// The serialized metadata of the last payload, and what they are. They are erased once no payload has them.
 #[derive(Default)]
 pub(crate) struct LastMetadata(Option<(SecretVec, Arc<Metadata>)>);
 
@@ -145,8 +151,21 @@ impl LastMetadata {
             return Some(Arc::clone(metadata));
         }
         let metadata = Arc::new(in_place::metadata(serialized)?);
+        self.forget();
         self.0 = Some((serialized.to_vec().into(), Arc::clone(&metadata)));
         Some(metadata)
+    }
+
+    fn forget(&mut self) {
+        if let Some((_, metadata)) = self.0.take() {
+            erase_metadata(metadata);
+        }
+    }
+}
+
+impl Drop for LastMetadata {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 

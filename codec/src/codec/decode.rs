@@ -1,6 +1,6 @@
 //! Decoding: which key, from where, and then the message.
 
-use std::{fmt, vec};
+use std::{fmt, pin::pin, vec};
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use temporal_kms_codec_proto::{Metadata, PayloadParts};
@@ -19,6 +19,7 @@ use crate::{
         Marker, Parsed, compressed::Compressed, direct::Direct, envelope_v1::EnvelopeV1,
         envelope_v2::EnvelopeV2, static_key::StaticKey,
     },
+    payload::Plain,
 };
 
 /// How many layers of encryption and compression are opened. Earlier versions of this codec, and other codecs, add a layer each time a
@@ -34,10 +35,12 @@ impl Codec {
         let budget = &self.0.opening.decryption.budget();
         let (mut decoded, rest) = self.decode_known(payloads);
         if let Some(rest) = rest {
-            let others: Vec<_> = self.decode_rest(rest, budget).try_collect().await?;
-            decoded.extend(others);
+            let mut others = pin!(self.decode_rest(rest, budget));
+            while let Some(payload) = others.try_next().await? {
+                decoded.push(payload.into_inner());
+            }
         }
-        Ok(decoded)
+        Ok(decoded.into_inner())
     }
 
     /// Decrypts payloads, each with a result of its own: as many as it was given, in order.
@@ -55,10 +58,10 @@ impl Codec {
     }
 
     /// Decodes the first payloads, as far as their data keys are known. What is left begins with one that needs more.
-    fn decode_known(&self, payloads: Vec<Payload>) -> (Vec<Payload>, Option<Rest>) {
+    fn decode_known(&self, payloads: Vec<Payload>) -> (Plain<Vec<Payload>>, Option<Rest>) {
         let mut known = KnownKeys::new(self);
-        let mut decoded = Vec::with_capacity(payloads.len());
-        let mut payloads = payloads.into_iter();
+        let mut decoded = Plain::new(Vec::<Payload>::with_capacity(payloads.len()));
+        let mut payloads = Plain::new(payloads.into_iter());
         while let Some(payload) = payloads.next() {
             match known.decode(payload) {
                 Ok(payload) => decoded.push(payload),
@@ -80,11 +83,11 @@ impl Codec {
         &'r self,
         rest: Rest,
         budget: &'r Budget,
-    ) -> impl Stream<Item = Result<Payload, Error>> + 'r {
+    ) -> impl Stream<Item = Result<Plain<Payload>, Error>> + 'r {
         let first = std::iter::once(Err(rest.first));
         let others = rest
             .others
-            .map(|payload| KnownKeys::new(self).decode(payload));
+            .map(|payload| KnownKeys::new(self).decode(payload).map(Plain::new));
         stream::iter(first.chain(others))
             .map(move |payload| async move {
                 match payload {
@@ -96,7 +99,7 @@ impl Codec {
     }
 
     /// Decodes a payload that needs more than a known data key.
-    async fn finish(&self, undecoded: Undecoded, budget: &Budget) -> Result<Payload, Error> {
+    async fn finish(&self, undecoded: Undecoded, budget: &Budget) -> Result<Plain<Payload>, Error> {
         let result = match undecoded.0 {
             State::Given(payload) => self.decode_layers(payload, 0, budget).await,
             State::Opened(content) => self.decode_layers(content, 1, budget).await,
@@ -112,10 +115,10 @@ impl Codec {
     /// Opens every layer of a payload, of which `layers` are opened already.
     async fn decode_layers(
         &self,
-        payload: Payload,
+        payload: Plain<Payload>,
         layers: usize,
         budget: &Budget,
-    ) -> Result<Payload, Error> {
+    ) -> Result<Plain<Payload>, Error> {
         let limit = self.0.max_decompressed;
         let mut payload = payload;
         let (mut layers, mut is_authentic) = (layers, layers > 0);
@@ -125,9 +128,8 @@ impl Codec {
             }
             layers += 1;
             if !is_authentic {
-                payload = self
-                    .open(self.read(marker, payload)?, limit, budget)
-                    .await?;
+                let sealed = self.read(marker, payload.into_inner())?;
+                payload = Plain::new(self.open(sealed, limit, budget).await?);
                 is_authentic = marker.encrypts();
                 continue;
             }
@@ -137,7 +139,7 @@ impl Codec {
                 Err(error) => Err(error.into()),
             };
             match opened {
-                Ok(inner) => payload = inner,
+                Ok(inner) => payload = Plain::new(inner),
                 Err(Error::Payload(error)) if may_be_a_value(&error) => break,
                 Err(error) => return Err(error),
             }
@@ -167,7 +169,7 @@ impl Codec {
     }
 
     /// What happens to a payload that is not encrypted.
-    fn pass(&self, payload: Payload) -> Result<Payload, Error> {
+    fn pass(&self, payload: Plain<Payload>) -> Result<Plain<Payload>, Error> {
         if self.0.policy.plaintext == PlaintextPolicy::Reject {
             return Err(PayloadError::PlaintextRefused.into());
         }
@@ -253,7 +255,7 @@ impl Codec {
 /// The payloads of a batch from the first one on whose data key is not known.
 struct Rest {
     first: Undecoded,
-    others: vec::IntoIter<Payload>,
+    others: Plain<vec::IntoIter<Payload>>,
 }
 
 /// Decodes the payloads of one request in several steps; made by [`Codec::decoder`].
@@ -282,12 +284,17 @@ impl Decoder {
     /// As [`Codec::decode_each`].
     pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
         let (decoded, rest) = self.codec.decode_known(payloads);
-        let mut results: Vec<_> = decoded.into_iter().map(Ok).collect();
-        if let Some(rest) = rest {
-            let others: Vec<_> = self.codec.decode_rest(rest, &self.budget).collect().await;
-            results.extend(others);
-        }
-        results
+        let others: Vec<_> = match rest {
+            Some(rest) => self.codec.decode_rest(rest, &self.budget).collect().await,
+            None => Vec::new(),
+        };
+        let others = others.into_iter().map(|other| other.map(Plain::into_inner));
+        decoded
+            .into_inner()
+            .into_iter()
+            .map(Ok)
+            .chain(others)
+            .collect()
     }
 
     /// Decodes without waiting, as far as data keys are known. The other payloads are finished by [`finish`](Self::finish).
@@ -301,7 +308,8 @@ impl Decoder {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub async fn finish(&self, undecoded: Undecoded) -> Result<Payload, Error> {
-        self.codec.finish(undecoded, &self.budget).await
+        let decoded = self.codec.finish(undecoded, &self.budget).await?;
+        Ok(decoded.into_inner())
     }
 }
 

@@ -18,12 +18,12 @@ use crate::{
         direct::{self, Direct},
     },
     kms::{ProviderError, ProviderErrorKind},
-    payload::{Plain, erase},
+    payload::{Erase, Plain},
 };
 
 /// A payload in its place among the others.
 enum Slot {
-    ToSeal(Payload),
+    ToSeal(Plain<Payload>),
     /// Encrypted already.
     Sealed(Payload),
 }
@@ -116,19 +116,19 @@ impl Codec {
     }
 
     /// Seals a batch of new payloads under one data key.
-    async fn seal_new<P: PayloadParts>(
+    async fn seal_new<P: PayloadParts + Erase>(
         &self,
         payloads: Vec<P>,
     ) -> Result<Vec<SharedPayload>, Error> {
-        let mut payloads = Plain::new(payloads);
+        let mut payloads = Plain::new(payloads.into_iter());
         let active = &self.encryption()?.active_v2;
         let count = payloads.as_slice().len();
         let bytes = serialized::total_len(payloads.as_slice());
         let key = active.acquire(count as u64, bytes).await?;
         let mut batch = self.sealer(active, &key, count);
         let mut sealed = Vec::with_capacity(count);
-        for mut payload in payloads.by_ref() {
-            sealed.push(seal_one(&key, &mut payload, |payload| batch.seal(payload))?);
+        for payload in payloads.by_ref().map(Plain::new) {
+            sealed.push(seal_one(&key, payload, |payload| batch.seal(payload))?);
         }
         self.0.counters.sealed.add(sealed.len());
         Ok(sealed)
@@ -140,16 +140,16 @@ impl Codec {
         payloads: Vec<Payload>,
     ) -> Result<Vec<Slot>, Error> {
         let budget = &self.0.opening.decryption.budget();
-        stream::iter(payloads)
+        stream::iter(Plain::new(payloads.into_iter()).map(Plain::new))
             .map(|payload| async move {
-                match self.marker_of_sealed(&payload) {
+                match self.marker_of_sealed(&*payload) {
                     None => {
-                        content::check(&payload)?;
+                        content::check(&*payload)?;
                         Ok(Slot::ToSeal(payload))
                     }
                     Some(marker) => {
                         self.check_sealed(marker, payload.clone(), budget).await?;
-                        Ok(Slot::Sealed(payload))
+                        Ok(Slot::Sealed(payload.into_inner()))
                     }
                 }
             })
@@ -176,8 +176,8 @@ impl Codec {
             Err(Error::Provider(error)) if error.kind() == ProviderErrorKind::KeyVersionGone => {
                 Err(error.into())
             }
-            Ok(mut opened) => {
-                erase(&mut opened);
+            Ok(opened) => {
+                drop(Plain::new(opened));
                 Ok(())
             }
             Err(_) => Ok(()),
@@ -223,10 +223,10 @@ impl Codec {
     async fn encrypt_one_directly(
         &self,
         encryption: &Encryption,
-        mut payload: Payload,
+        payload: Plain<Payload>,
     ) -> Result<Payload, Error> {
         let key = &encryption.sealing.encrypting.first;
-        let len = serialized::len(&payload);
+        let len = serialized::len(&*payload);
         let limits = key.limits();
         let fits = (limits.min_plaintext..=limits.max_plaintext).contains(&len);
         if !fits || !direct::may_have_len(len) {
@@ -242,8 +242,8 @@ impl Codec {
         let rest = &encryption.directly;
         rest.check()?;
         self.0.counters.direct_calls.add(1);
-        let plaintext = serialized::to_vec(&payload);
-        erase(&mut payload);
+        let plaintext = serialized::to_vec(&*payload);
+        drop(payload);
         let encrypted = key.encrypt(&plaintext).await;
         rest.learn(&encrypted);
         Ok(Direct {
@@ -259,7 +259,7 @@ async fn acquire(active: &Arc<ActiveDek>, slots: &[Slot]) -> Result<Arc<ActiveKe
     let (messages, bytes) = slots
         .iter()
         .fold((0, 0), |(messages, bytes), slot| match slot {
-            Slot::ToSeal(payload) => (messages + 1, bytes + serialized::len(payload) as u64),
+            Slot::ToSeal(payload) => (messages + 1, bytes + serialized::len(&**payload) as u64),
             Slot::Sealed(_) => (messages, bytes),
         });
     active.acquire(messages, bytes).await
@@ -275,26 +275,26 @@ fn seal_slots(
         .into_iter()
         .map(|slot| match slot {
             Slot::Sealed(payload) => Ok(payload),
-            Slot::ToSeal(mut payload) => Ok(seal_one(key, &mut payload, &mut seal)?.into_payload()),
+            Slot::ToSeal(payload) => Ok(seal_one(key, payload, &mut seal)?.into_payload()),
         })
         .collect()
 }
 
 /// Seals a payload, and erases what is left of it.
-fn seal_one<P: PayloadParts>(
+fn seal_one<P: Erase>(
     key: &ActiveKey,
-    payload: &mut P,
+    mut payload: Plain<P>,
     seal: impl FnOnce(&mut P) -> Result<Data, PayloadError>,
 ) -> Result<SharedPayload, PayloadError> {
-    let data = seal(payload);
-    erase(payload);
-    Ok(SharedPayload::new(Arc::clone(&key.metadata), data?))
+    let data = seal(&mut payload)?;
+    Ok(SharedPayload::new(Arc::clone(&key.metadata), data))
 }
 
 impl Slot {
     fn into_payload(self) -> Payload {
         match self {
-            Self::ToSeal(payload) | Self::Sealed(payload) => payload,
+            Self::ToSeal(payload) => payload.into_inner(),
+            Self::Sealed(payload) => payload,
         }
     }
 }

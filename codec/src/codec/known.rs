@@ -18,6 +18,7 @@ use crate::{
     EncryptionContext, Format, Payload, PayloadError,
     dek::{DecryptionKeys, ExpandedDek, FirstChoice},
     format::{Marker, envelope_v2},
+    payload::Plain,
 };
 
 /// The size of metadata that a codec keeps, in bytes. Those of an envelope with several recipients have a few KiB.
@@ -38,10 +39,10 @@ pub struct KnownKeys<'c> {
     codec: &'c Codec,
     /// The last envelope, and its data key.
     last: Option<Last>,
+    /// Metadata of content that mark no format. They are dropped before `content`, which erases them.
+    unmarked: Option<Arc<Metadata>>,
     /// The metadata of the last content.
     content: LastMetadata,
-    /// Metadata of content that mark no format.
-    unmarked: Option<Arc<Metadata>>,
     /// Payloads that were decrypted, and payloads that were decoded. They are counted together at the end.
     decrypted: usize,
     opened: usize,
@@ -62,9 +63,9 @@ pub struct Undecoded(pub(super) State);
 
 pub(super) enum State {
     /// As it was given.
-    Given(Payload),
+    Given(Plain<Payload>),
     /// Its content is authentic, and marked as encrypted once more.
-    Opened(Payload),
+    Opened(Plain<Payload>),
     /// Its content is authentic, and no payload.
     Refused(PayloadError),
 }
@@ -74,8 +75,8 @@ impl<'c> KnownKeys<'c> {
         Self {
             codec,
             last: None,
-            content: LastMetadata::default(),
             unmarked: None,
+            content: LastMetadata::default(),
             decrypted: 0,
             opened: 0,
             stays_here: PhantomData,
@@ -97,7 +98,7 @@ impl<'c> KnownKeys<'c> {
             }
             Err(data) => {
                 payload.data = data;
-                Err(Undecoded(State::Given(payload)))
+                Err(Undecoded(State::Given(Plain::new(payload))))
             }
         }
     }
@@ -129,7 +130,7 @@ impl<'c> KnownKeys<'c> {
             }
             Err(data) => {
                 payload.data = data.into();
-                Err(Undecoded(State::Given(payload.into_payload())))
+                Err(Undecoded(State::Given(Plain::new(payload.into_payload()))))
             }
         }
     }
@@ -162,7 +163,7 @@ impl<'c> KnownKeys<'c> {
     ) -> Result<P, Undecoded> {
         let content = content.map_err(|error| Undecoded(State::Refused(error)))?;
         if self.is_marked(&content) {
-            return Err(Undecoded(State::Opened(content.into())));
+            return Err(Undecoded(State::Opened(Plain::new(content.into()))));
         }
         self.opened += 1;
         Ok(content)
@@ -256,7 +257,7 @@ impl Undecoded {
     #[must_use]
     pub fn given(&self) -> Option<&Payload> {
         match &self.0 {
-            State::Given(payload) => Some(payload),
+            State::Given(payload) => Some(&**payload),
             State::Opened(_) | State::Refused(_) => None,
         }
     }

@@ -45,9 +45,7 @@ pub(super) fn payloads_in_parts<'b>(
     }
     drop(payloads);
     // The last metadata were also here, so they are erased now. Metadata that the caller has elsewhere are left.
-    if let Some((_, mut metadata)) = last.take()
-        && let Some(metadata) = Arc::get_mut(&mut metadata)
-    {
+    if let Some((_, mut metadata)) = last.take() {
         metadata.erase();
     }
     None
@@ -95,13 +93,14 @@ pub type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
 
 fn payload<'b>(reader: &mut Reader<'b>, room: Room, last: &mut Last<'b>) -> Option<SharedPayload> {
     reader.token(b'{')?;
-    let (mut metadata, mut data) = (None, None);
+    let mut metadata = Partial::<Option<Arc<Metadata>>>::default();
+    let mut data = Partial::<Option<Data>>::default();
     if reader.token(b'}').is_none() {
         loop {
             if data.is_none() && reader.name(br#""data""#).is_some() {
-                data = Some(Partial::from(reader.data(room)?));
+                *data = Some(reader.data(room)?);
             } else if metadata.is_none() && reader.name(br#""metadata""#).is_some() {
-                metadata = Some(shared_metadata(reader, last)?);
+                *metadata = Some(shared_metadata(reader, last)?);
             } else {
                 return None;
             }
@@ -110,7 +109,8 @@ fn payload<'b>(reader: &mut Reader<'b>, room: Room, last: &mut Last<'b>) -> Opti
             }
         }
     }
-    let data = data.map(Partial::whole).unwrap_or_default();
+    let (metadata, data) = (metadata.whole(), data.whole());
+    let data = data.unwrap_or_default();
     Some(SharedPayload::new(metadata.unwrap_or_default(), data))
 }
 

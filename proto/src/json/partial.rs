@@ -3,11 +3,12 @@
 use std::{
     mem,
     ops::{Deref, DerefMut},
+    sync::Arc,
 };
 
 use zeroize::Zeroize;
 
-use crate::{Data, Metadata, Payload, PayloadParts as _, SharedPayload};
+use crate::{Data, Metadata, Payload, PayloadParts as _, SharedPayload, parts::erase_unshared};
 
 /// A value that is erased when it is dropped before it is whole.
 #[derive(Default)]
@@ -70,6 +71,13 @@ impl Erase for Metadata {
     }
 }
 
+impl Erase for Arc<Metadata> {
+    /// Metadata that others have too are left.
+    fn erase(&mut self) {
+        erase_unshared(self, Zeroize::zeroize);
+    }
+}
+
 impl Erase for Payload {
     fn erase(&mut self) {
         self.erase_with(Zeroize::zeroize);
@@ -82,15 +90,22 @@ impl Erase for SharedPayload {
     }
 }
 
-impl<T: Erase> Erase for Vec<T> {
+impl<T: Erase> Erase for Option<T> {
     fn erase(&mut self) {
         self.iter_mut().for_each(Erase::erase);
     }
 }
 
+impl<T: Erase> Erase for Vec<T> {
+    fn erase(&mut self) {
+        // Each is dropped before the next one: the last one that has some metadata erases them.
+        self.drain(..).for_each(|mut value| value.erase());
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, rc::Rc, sync::Arc};
+    use std::{cell::Cell, rc::Rc};
 
     use super::*;
 
@@ -113,6 +128,30 @@ mod tests {
         assert!(is_erased.get());
     }
 
+    /// Something that several values have, as payloads share their metadata.
+    #[derive(Default)]
+    struct Shared(Rc<Secret>);
+
+    impl Erase for Shared {
+        fn erase(&mut self) {
+            if let Some(secret) = Rc::get_mut(&mut self.0) {
+                secret.erase();
+            }
+        }
+    }
+
+    #[test]
+    fn what_values_share_is_erased_with_the_last_of_them() {
+        let is_erased = Rc::default();
+        let shared = Shared(Rc::new(Secret(Rc::clone(&is_erased))));
+        let others = || Shared(Rc::clone(&shared.0));
+        let one = others();
+        drop(Partial(vec![others(), others()]));
+        assert!(!is_erased.get(), "it has other owners");
+        drop(Partial(vec![one, others(), shared]));
+        assert!(is_erased.get());
+    }
+
     #[test]
     fn the_bytes_of_payloads_are_erased() {
         let metadata = Metadata::from([("note".to_owned(), b"secret".to_vec())]);
@@ -125,15 +164,20 @@ mod tests {
             metadata: [("note".to_owned(), vec![])].into(),
             ..Payload::default()
         };
-        let mut payloads = vec![payload.clone(), payload.clone()];
-        payloads.erase();
-        assert_eq!(payloads, [erased.clone(), erased.clone()]);
-        let mut shared = vec![SharedPayload::from(payload)];
+        let mut own = payload.clone();
+        own.erase();
+        assert_eq!(own, erased);
+        let mut shared = Some(SharedPayload::from(payload));
         shared.erase();
-        assert_eq!(shared, [SharedPayload::from(erased)]);
-        let known = Arc::new(metadata);
-        shared = vec![SharedPayload::new(Arc::clone(&known), b"secret".to_vec())];
-        shared.erase();
-        assert!(shared[0].data.is_empty() && shared[0].metadata == known);
+        assert_eq!(shared, Some(SharedPayload::from(erased)));
+        let known = Arc::new(metadata.clone());
+        let mut sharing = SharedPayload::new(Arc::clone(&known), b"secret".to_vec());
+        sharing.erase();
+        assert!(sharing.data.is_empty());
+        assert_eq!(*known, metadata, "they have another owner");
+        let mut last = known;
+        drop(sharing);
+        last.erase();
+        assert!(last["note"].is_empty());
     }
 }

@@ -11,7 +11,7 @@ use super::{
         push_metadata,
     },
 };
-use crate::{Metadata, SharedPayload};
+use crate::{Metadata, SharedPayload, parts::erase_unshared};
 
 /// `{"payloads":[…]}` in pieces, which together are the text that [`write_payloads`](super::write_payloads) gives.
 ///
@@ -218,11 +218,8 @@ impl MetadataText {
     /// Erases the last metadata where they are secret, unless another payload has them.
     fn forget(&mut self, erase: Option<fn(&mut [u8])>) {
         clear(&mut self.text, erase);
-        let mut last = self.of.take();
-        if let (Some(erase), Some(last)) = (erase, last.as_mut().and_then(Arc::get_mut)) {
-            for value in last.values_mut() {
-                erase(value);
-            }
+        if let (Some(erase), Some(mut last)) = (erase, self.of.take()) {
+            erase_unshared(&mut last, |value| erase(value));
         }
     }
 }

@@ -1,13 +1,16 @@
-//! The memory of another process.
+//! The memory of a process: another one, or that of the test.
 
 use std::{
     fs::{self, File},
     io,
     ops::Range,
     os::unix::fs::FileExt as _,
+    process,
 };
 
-use crate::Forms;
+use zeroize::Zeroizing;
+
+use crate::{Forms, Masked};
 
 const PAGE: u64 = 4096;
 /// Bits of an entry of `/proc/PID/pagemap`: the page is in memory, or swapped.
@@ -26,15 +29,31 @@ const OVERLAP: usize = 64 << 10;
 /// # Panics
 /// As [`Forms::of`].
 pub fn memory_holds(id: u32, secret: &[u8]) -> io::Result<Option<&'static str>> {
+    let forms = Forms::of(secret);
+    find_in_memory(id, |bytes| forms.find_in(bytes))
+}
+
+/// Whether the memory of this process holds a secret in the clear.
+///
+/// # Errors
+/// The memory cannot be read.
+pub fn own_memory_holds(secret: &Masked) -> io::Result<bool> {
+    let found = find_in_memory(process::id(), |bytes| secret.is_in(bytes).then_some(()));
+    found.map(|found| found.is_some())
+}
+
+/// What `find` finds in the memory of a process.
+fn find_in_memory<T>(id: u32, find: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
     let maps = fs::read_to_string(format!("/proc/{id}/maps"))?;
     let memory = File::open(format!("/proc/{id}/mem"))?;
     let pages = File::open(format!("/proc/{id}/pagemap"))?;
-    let forms = Forms::of(secret);
-    let mut piece = vec![0; PIECE + OVERLAP];
+    // A process that looks into itself must not find its own copy the next time.
+    let mut piece = Zeroizing::new(vec![0; PIECE + OVERLAP]);
     for region in maps.lines().filter_map(region) {
         for part in used_parts(&pages, &region)? {
-            if let Some(name) = held(&memory, part, &forms, &mut piece) {
-                return Ok(Some(name));
+            let found = find_in_part(&memory, part, &find, &mut piece);
+            if found.is_some() {
+                return Ok(found);
             }
         }
     }
@@ -79,14 +98,19 @@ fn used_parts(pages: &File, region: &Range<u64>) -> io::Result<Vec<Range<u64>>> 
     Ok(parts)
 }
 
-fn held(memory: &File, part: Range<u64>, forms: &Forms, piece: &mut [u8]) -> Option<&'static str> {
+fn find_in_part<T>(
+    memory: &File,
+    part: Range<u64>,
+    find: impl Fn(&[u8]) -> Option<T>,
+    piece: &mut [u8],
+) -> Option<T> {
     part.clone().step_by(PIECE).find_map(|start| {
         let left = usize::try_from(part.end - start).unwrap_or(usize::MAX);
         let wanted = left.min(piece.len());
         // It may have been given back since the list was read.
         let read = memory.read_at(piece.get_mut(..wanted).unwrap_or_default(), start);
         let bytes = piece.get(..read.unwrap_or_default()).unwrap_or_default();
-        forms.find_in(bytes)
+        find(bytes)
     })
 }
 
@@ -114,14 +138,26 @@ mod tests {
 
     #[test]
     fn a_secret_of_this_process_is_found() {
-        let own = std::process::id();
+        let own = process::id();
         let bytes = [0x17, 0x2a, 0x99, 0x51, 0xfe, 0x03, 0xc4, 0x6b, 0xd0];
         assert!(memory_holds(own, &bytes).unwrap().is_some());
     }
 
     #[test]
+    fn a_masked_secret_is_found_as_long_as_the_process_has_it() {
+        let secret = Masked::of((0..32).map(|number: u8| number.wrapping_mul(89) ^ 0x2d));
+        assert!(!own_memory_holds(&secret).unwrap());
+        let held = Zeroizing::new(secret.bytes().collect::<Vec<_>>());
+        assert!(own_memory_holds(&secret).unwrap());
+        drop(held);
+        // Another test that looks into this process may have a copy for a while.
+        let is_erased = || !own_memory_holds(&secret).unwrap();
+        assert!((0..100).any(|_| is_erased()));
+    }
+
+    #[test]
     fn a_process_that_has_ended_is_an_error() {
-        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let mut child = process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         assert!(memory_holds(child.id(), b"a secret").is_err());
     }

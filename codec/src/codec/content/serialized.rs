@@ -13,6 +13,7 @@ use temporal_kms::support::{SecretVec, erase, erase_vec};
 use temporal_kms_codec_proto::{Metadata, OncePerMetadata, PayloadParts, Room};
 
 use super::{DATA, EXTERNAL_PAYLOADS, METADATA};
+use crate::payload::erase_metadata;
 
 /// The length of the serialized form.
 pub(crate) fn len(payload: &impl PayloadParts) -> usize {
@@ -170,8 +171,8 @@ impl Serializer {
     /// Erases the last metadata, unless another payload has them.
     fn forget(&mut self) {
         erase_vec(&mut self.metadata);
-        if let Some(metadata) = self.last.take().as_mut().and_then(Arc::get_mut) {
-            metadata.values_mut().for_each(erase_vec);
+        if let Some(last) = self.last.take() {
+            erase_metadata(last);
         }
     }
 }
