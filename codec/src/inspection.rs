@@ -154,7 +154,9 @@ fn of_vault(payload: &Payload) -> InspectedKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Codec, Format, Namespace, kms::local::LocalKeyring};
+    use temporal_kms_local::LocalKeyring;
+
+    use crate::{Codec, Format, Namespace};
 
     fn payload(metadata: &[(&str, &[u8])], data: &[u8]) -> Payload {
         Payload {

@@ -5,10 +5,17 @@
 
 mod builder;
 mod built_in;
+#[cfg(feature = "local")]
+mod local_keyring;
 mod named;
 mod value;
 
 pub use builder::KmsBuilder;
+#[allow(
+    unreachable_pub,
+    unused_imports,
+    reason = "a build may have no service"
+)]
 pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{

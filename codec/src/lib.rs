@@ -27,8 +27,12 @@
 //! # By hand
 //!
 //! ```
+//! # #[cfg(feature = "local")]
 //! use temporal_kms_codec::{Codec, Namespace, Payload, kms::local::LocalKeyring};
 //!
+//! # #[cfg(not(feature = "local"))]
+//! # fn main() {}
+//! # #[cfg(feature = "local")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
@@ -76,6 +80,7 @@
 //! - `zstd` (default): compression before encryption. It is off until it is configured.
 //! - `decompression` (default): reading payloads that other codecs compressed with zlib, gzip or snappy.
 //! - `audit`: the module `audit`, a verifiable log of every call of a key and of every change of a key.
+//! - `local` (default): keys in a folder of this machine, for development.
 //! - `gcp-kms`: keys at Google Cloud KMS. `aws-kms`: keys at AWS KMS. `pkcs11`: keys in PKCS#11 tokens.
 //! - `sdk`: `PayloadCodec` for the Temporal Rust SDK, and [`WorkerGuard`], which every worker needs: without it one query
 //!   on a workflow whose key is gone ends the worker's process.

@@ -98,8 +98,10 @@ fn to_sdk(payload: Payload) -> sdk::Payload {
 
 #[cfg(test)]
 mod tests {
+    use temporal_kms_local::LocalKeyring;
+
     use super::*;
-    use crate::{Namespace, kms::local::LocalKeyring};
+    use crate::Namespace;
 
     fn codec(folder: &tempfile::TempDir) -> Codec {
         let key = LocalKeyring::open(folder.path())

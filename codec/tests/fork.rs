@@ -14,9 +14,8 @@ use std::{fs, path::Path};
 
 use fork::{Fork, fork, waitpid};
 use futures::executor::block_on;
-use temporal_kms_codec::{
-    Codec, EncryptionContext, Format, Namespace, Payload, Sealer, kms::local::LocalKeyring,
-};
+use temporal_kms_codec::{Codec, EncryptionContext, Format, Namespace, Payload, Sealer};
+use temporal_kms_local::LocalKeyring;
 
 fn main() {
     ids_stay_unique_after_fork();

@@ -92,7 +92,7 @@ const PURE_RUST: Round = Round {
         "--package=temporal-kms-codec",
         "--package=temporal-kms-local",
         "--no-default-features",
-        "--features=aes-gcm,zstd",
+        "--features=aes-gcm,local,zstd",
     ],
 };
 

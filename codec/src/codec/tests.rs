@@ -18,12 +18,13 @@ use temporal_kms::{
     Operation,
     faulty::{Answer, FaultyKey},
 };
+use temporal_kms_local::LocalKeyring;
 
 use super::*;
 use crate::{
     CodecBuilder, ConfigurationError, Dek, EncryptionContext, Payload, PayloadError,
     PayloadExt as _, PlaintextPolicy, RequiredContext,
-    kms::{KeyProvider, ProviderErrorKind, local::LocalKeyring},
+    kms::{KeyProvider, ProviderErrorKind},
 };
 
 fn keyring() -> (TempDir, LocalKeyring) {

@@ -1,6 +1,6 @@
 //! From settings to a [`Kms`].
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use super::{CallObserver, CallPolicy, KeyService, Kms, KmsMetrics, SettingValue, Variables};
 use crate::ConfigurationError;
@@ -12,7 +12,6 @@ use crate::ConfigurationError;
 /// use temporal_kms_codec::kms::{CallPolicy, Kms};
 ///
 /// let kms = Kms::builder()
-///     .local_keyring("/var/lib/keys")
 ///     .calls(CallPolicy::once())
 ///     .build();
 /// # drop(kms);
@@ -59,13 +58,6 @@ impl KmsBuilder {
     pub fn with_service(mut self, service: impl KeyService) -> Self {
         self.kms.put(Arc::new(service));
         self
-    }
-
-    /// The folder of `local://` keys.
-    pub fn local_keyring(self, folder: impl Into<PathBuf>) -> Self {
-        let mut kms = self.kms;
-        kms.set_local_keyring(folder);
-        Self { kms }
     }
 
     /// Gives the setting called `name` a value, at the service that has it.

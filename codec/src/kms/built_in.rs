@@ -22,7 +22,7 @@ macro_rules! services {
 }
 
 services! {
-    local = temporal_kms_local::LocalKms;
+    local = temporal_kms_local::LocalKms if "local";
     gcp = temporal_kms_gcp::GcpKms if "gcp-kms";
     aws = temporal_kms_aws::AwsKms if "aws-kms";
     pkcs11 = temporal_kms_pkcs11::Pkcs11Kms if "pkcs11";
@@ -51,11 +51,17 @@ pub(super) fn remedy(scheme: Scheme, services: &[Arc<dyn KeyService>]) -> String
         .iter()
         .map(|service| service.scheme().to_string())
         .collect();
-    let names = names.join(", ");
+    let names = match names.as_slice() {
+        [] => "has no key service".to_owned(),
+        names => format!(
+            "has no provider for the service, but for {}",
+            names.join(", ")
+        ),
+    };
     let advice = if has_feature(scheme) {
         format!("build it with the feature {scheme}")
     } else {
         "correct the key's name, or add the service in code".to_owned()
     };
-    format!("this build has no provider for the service, but for {names}; {advice}")
+    format!("this build {names}; {advice}")
 }

@@ -1,16 +1,10 @@
 //! [`Kms`]: every key service that a program uses, with its settings and its client.
 
-use std::{
-    any::Any,
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{any::Any, fmt, sync::Arc};
 
 use super::{
     CallLayer, CallObserver, CallPolicy, Diagnose, KeyAdmin, KeyProvider, KeyService, KeySetup,
     KmsMetrics, ProviderError, ProviderErrorKind, Setting, SettingValue, Signer, built_in,
-    local::LocalKms,
 };
 use crate::{ConfigurationError, KeyUri, Scheme};
 
@@ -133,19 +127,6 @@ impl Kms {
                 built_in::remedy(uri.scheme(), &self.services),
             )),
         }
-    }
-
-    /// The folder of `local://` keys.
-    #[must_use]
-    pub fn local_keyring(&self) -> Option<&Path> {
-        self.get::<LocalKms>()?.options().keyring.as_deref()
-    }
-
-    /// Replaces the folder of `local://` keys.
-    pub fn set_local_keyring(&mut self, folder: impl Into<PathBuf>) {
-        let known = self.get::<LocalKms>().map(LocalKms::options).cloned();
-        let options = known.unwrap_or_default().with_keyring(folder);
-        self.put(Arc::new(LocalKms::new(options)));
     }
 
     /// The services, in the order of the documentation.

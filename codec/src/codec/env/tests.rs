@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use temporal_kms_local::LocalKeyring;
+
 use super::*;
-use crate::{Payload, kms::local::LocalKeyring};
+use crate::Payload;
 
 async fn from(variables: &[(&str, &str)]) -> Result<Codec, Error> {
     let settings = CodecSettings::from_lookup(&|name| {

@@ -171,11 +171,12 @@ async fn a_service_without_signing_keys_and_administration_says_so() {
     }
 }
 
+#[cfg(feature = "local")]
 #[test]
 fn a_changed_setting_leaves_the_other_services_as_they_are() {
     let kms = Kms::builder().with_service(MemoryKms::default()).build();
     let other = kms.to_builder().local_keyring("/keys").build();
-    let folder = |kms: &Kms| kms.local_keyring().map(Path::to_owned);
+    let folder = |kms: &Kms| kms.local_keyring().map(std::path::Path::to_owned);
     assert_eq!(folder(&kms), None);
     assert_eq!(folder(&other).as_deref(), Some("/keys".as_ref()));
     let shared = |kms: &Kms| Arc::as_ptr(kms.service(memory()).unwrap());

@@ -6,9 +6,9 @@
 )]
 
 use tempfile::TempDir;
+use temporal_kms_local::LocalKeyring;
 
 use super::*;
-use crate::kms::local::LocalKeyring;
 
 fn keyring() -> (TempDir, LocalKeyring) {
     let folder = TempDir::new().unwrap();

@@ -8,12 +8,13 @@
 use std::io::Cursor;
 
 use tempfile::TempDir;
+use temporal_kms_local::LocalKeyring;
 
 use super::*;
 use crate::{
     EncryptionContext, Sealer, SealerBuilder,
     format::file::{CHUNK_LEN, SEALED_CHUNK_LEN},
-    kms::{ProviderErrorKind, local::LocalKeyring},
+    kms::ProviderErrorKind,
 };
 
 fn fixture(keys: &[&str]) -> (TempDir, Sealer) {
