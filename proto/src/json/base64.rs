@@ -115,7 +115,8 @@ impl Decoded {
     }
 }
 
-fn decode_any_base64(text: &[u8], room: Room) -> Option<Data> {
+/// Base64 in either alphabet, padded or not.
+pub(super) fn decode_any_base64(text: &[u8], room: Room) -> Option<Data> {
     let mut alphabets = [&STANDARD, &URL_SAFE].into_iter();
     alphabets.find_map(|alphabet| {
         let buffer = Buffer::new(text.len(), room);
