@@ -23,18 +23,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if public_key.verify(b"release 6.6", &signature) {
         return Err("other data verified".into());
     }
-    // Many signatures at once need one public key for each version.
-    let verifier = SignatureVerifier::new().with_signer(key.clone());
     let batch = [
         (&b"release 1.0"[..], &signature),
         (&b"release 6.6"[..], &signature),
     ];
-    let mut valid = Vec::new();
-    for result in verifier.verify_all(&batch).await {
-        valid.push(result?);
-    }
-    if valid != [true, false] {
-        return Err("the batch was not verified".into());
+    // The service is asked once for each version in the batch.
+    let by_service = SignatureVerifier::new().with_signer(key.clone());
+    // Only this version counts, and the service is not asked.
+    let version = signature.version.clone();
+    let by_public_key =
+        SignatureVerifier::new().with_public_key(key.uri().clone(), version, public_key.clone());
+    for verifier in [by_service, by_public_key] {
+        let mut valid = Vec::new();
+        for result in verifier.verify_all(&batch).await {
+            valid.push(result?);
+        }
+        if valid != [true, false] {
+            return Err("the batch was not verified".into());
+        }
     }
     print!("{}", public_key.to_pem()?);
     Ok(())

@@ -1,38 +1,49 @@
 //! Verifies many signatures with few calls: the [`SignatureVerifier`].
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
-
-use parking_lot::Mutex;
-use tokio::time::Instant;
-
-use crate::{
-    KeyUri, ProviderError, ProviderErrorKind, PublicKey, Signature, Signer, signer::public_key_of,
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
-const MAX_AGE: Duration = Duration::from_mins(5);
-const MAX_LOOKUPS: usize = 64;
-/// The public keys that are kept. A signature can name any version, so there must be a bound.
-const MAX_KEPT: usize = 1024;
+use futures::{
+    FutureExt as _,
+    future::BoxFuture,
+    stream::{self, StreamExt as _},
+};
+use parking_lot::Mutex;
+
+use crate::{
+    KeyUri, ProviderError, ProviderErrorKind, PublicKey, Signature, Signer,
+    signer::{check_exists, look_up, names_impossible_version},
+};
+
+/// Calls of one batch that run at the same time.
+const CALLS_AT_ONCE: usize = 8;
 /// After so many signatures, other tasks of the same thread run.
 const IN_A_ROW: usize = 32;
 
-/// A key, and the version that a signature names.
-type Named = (KeyUri, Option<String>);
-
-/// Verifies signatures of the keys that it was given. It asks a key service once for the public key of a version, keeps
-/// it, and verifies in this process.
+/// Verifies signatures of the keys that it was given. It asks a key service for the public key of each version once for
+/// a batch, and verifies in this process.
 ///
 /// [`Signer::verify`] is enough for single signatures. This type is for many: a thousand signatures by two versions of a
-/// key need two calls.
+/// key need two calls, or none if the [`Signer`] still has the public keys.
 ///
-/// - A signature by a key that the verifier was not given is not valid. It causes no call.
-/// - A version that its service does not have is remembered, too.
-/// - A public key is asked for again after [`with_max_age`](Self::with_max_age), five minutes by default. Until then,
-///   signatures by a version that was disabled still verify, and an alias means the key that it meant before.
-/// - At most 1,024 public keys are kept, and one batch asks for at most
-///   [`with_max_lookups`](Self::with_max_lookups) of them. So signatures that name invented versions cause a bounded
-///   number of calls.
-/// - A [`CallObserver`](crate::CallObserver) is told of each public key that is fetched, not of each signature.
+/// - A signature by a key that the verifier was not given is not valid. It causes no call. The same is true for a version
+///   of more than 256 bytes.
+/// - One batch looks up at most [`MAX_VERSIONS`](Self::MAX_VERSIONS) versions, the ones that it names most often. So
+///   invented versions cause a bounded number of calls. An attacker who invents versions once each cannot push out a
+///   version that the batch names twice. Verify signatures of different senders in different batches.
+/// - A batch makes at most eight calls at the same time. Batches that run at the same time do not share their calls.
+/// - The verifier keeps no public key between batches. A version that is created later counts from the next batch on.
+/// - A [`CallObserver`](crate::CallObserver) is told of each public key that is looked up, not of each signature.
+///
+/// # Versions that must not count any more
+///
+/// Disabling or destroying a version at its service does **not** end the verification of its signatures. Signers keep
+/// public keys, those of Cloud KMS and AWS KMS without an expiry, because the public key of a version never changes. To
+/// exclude a version, give the verifier the public keys that count, with
+/// [`with_public_key`](Self::with_public_key), and do not give it the signer.
 ///
 /// ```no_run
 /// # use std::sync::Arc;
@@ -54,57 +65,33 @@ type Named = (KeyUri, Option<String>);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SignatureVerifier {
-    signers: Vec<Arc<dyn Signer>>,
-    /// What needs no service.
-    given: BTreeMap<Named, Arc<PublicKey>>,
-    kept: Mutex<BTreeMap<Named, Kept>>,
-    max_age: Duration,
-    max_lookups: usize,
+    signers: BTreeMap<KeyUri, Arc<dyn Signer>>,
+    /// By key and version. They need no service.
+    given: BTreeMap<KeyUri, BTreeMap<Option<String>, PublicKey>>,
 }
 
-/// What signatures that name a version are verified with.
-#[derive(Clone, Debug)]
-enum Found {
-    Key(Arc<PublicKey>),
-    /// The key is foreign, or has no such version.
-    Nothing,
-}
+/// A key, and the version that a signature names.
+type Named<'s> = (&'s KeyUri, Option<&'s str>);
 
-/// The answer of a service.
-#[derive(Debug)]
-struct Kept {
-    found: Found,
-    since: Instant,
-}
-
-impl Found {
-    fn verify(&self, data: &[u8], signature: &Signature) -> bool {
-        match self {
-            Self::Key(key) => key.verify(data, signature),
-            Self::Nothing => false,
-        }
-    }
-}
+/// What a service says of a version. `None` when the key has no such version.
+type Answer = Result<Option<PublicKey>, ProviderError>;
 
 impl SignatureVerifier {
+    /// The versions that one batch looks up at most. Given public keys do not count.
+    pub const MAX_VERSIONS: usize = 64;
+
     /// A verifier without keys: no signature is valid.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signers: Vec::new(),
-            given: BTreeMap::new(),
-            kept: Mutex::default(),
-            max_age: MAX_AGE,
-            max_lookups: MAX_LOOKUPS,
-        }
+        Self::default()
     }
 
     /// Accepts signatures of this key by all of its versions. Its service is asked for their public keys.
     #[must_use]
     pub fn with_signer(mut self, signer: Arc<dyn Signer>) -> Self {
-        self.signers.push(signer);
+        self.signers.insert(signer.uri().clone(), signer);
         self
     }
 
@@ -117,133 +104,200 @@ impl SignatureVerifier {
         version: impl Into<Option<String>>,
         public_key: PublicKey,
     ) -> Self {
-        self.given
-            .insert((key, version.into()), Arc::new(public_key));
+        let versions = self.given.entry(key).or_default();
+        versions.insert(version.into(), public_key);
         self
     }
 
-    /// Sets how long a fetched public key is used.
-    #[must_use]
-    pub fn with_max_age(mut self, max_age: Duration) -> Self {
-        self.max_age = max_age;
-        self
-    }
-
-    /// Sets how many public keys one batch may ask for. The default is 64.
-    #[must_use]
-    pub fn with_max_lookups(mut self, max_lookups: usize) -> Self {
-        self.max_lookups = max_lookups;
-        self
-    }
-
-    /// Whether `signature` is one of `data`, by a key of this verifier.
+    /// Whether `signature` is one of `data`, by a key of this verifier. This is a batch of one signature.
     ///
     /// # Errors
     /// When the key service refuses or fails, so that the answer is unknown.
     pub async fn verify(&self, data: &[u8], signature: &Signature) -> Result<bool, ProviderError> {
-        let named = (signature.key.clone(), signature.version.clone());
-        let found = match self.known(&named) {
-            Some(found) => found,
-            None => self.fetch(&named).await?,
-        };
-        Ok(found.verify(data, signature))
+        let answers = self.look_up(&[(data, signature)]).await;
+        self.result(data, signature, &answers)
     }
 
     /// Verifies a batch. The results have the order of `signed`, and one bad signature spoils no other.
     ///
     /// # Errors
-    /// A result is an error when the key service refuses or fails, so that the answer is unknown. A version is asked for
-    /// once, and its failure is the result of all its signatures. The error is [`ProviderErrorKind::Throttled`], without
-    /// a call, for signatures beyond [`with_max_lookups`](Self::with_max_lookups): verify those again, or not at all if
-    /// they are from a stranger.
+    /// A result is an error when the key service refuses or fails, so that the answer is unknown. Signatures by the same
+    /// version get the same error.
+    ///
+    /// After a transient error of a key, the batch asks for no further version of the key. Signatures by the versions
+    /// that are not known yet get this error, too. The first call for a key runs alone, so a service that is unreachable
+    /// is called once for each of its keys.
+    ///
+    /// Signatures by versions beyond [`MAX_VERSIONS`](Self::MAX_VERSIONS) get an error of the kind
+    /// [`ProviderErrorKind::Unsupported`], without a call. The same batch fails again. Verify fewer signatures at once.
     pub async fn verify_all(
         &self,
         signed: &[(&[u8], &Signature)],
     ) -> Vec<Result<bool, ProviderError>> {
-        let mut named_here: BTreeMap<Named, Result<Found, ProviderError>> = BTreeMap::new();
-        let mut lookups = 0;
+        let answers = self.look_up(signed).await;
         let mut results = Vec::with_capacity(signed.len());
         for (index, (data, signature)) in signed.iter().enumerate() {
             if index % IN_A_ROW == IN_A_ROW - 1 {
                 tokio::task::yield_now().await;
             }
-            let named = (signature.key.clone(), signature.version.clone());
-            let found = if let Some(found) = named_here.get(&named) {
-                found.clone()
-            } else {
-                let found = self.find(&named, &mut lookups).await;
-                named_here.insert(named, found.clone());
-                found
-            };
-            results.push(found.map(|found| found.verify(data, signature)));
+            results.push(self.result(data, signature, &answers));
         }
         results
     }
 
-    /// What is found of a version, with a call if `lookups` permits one more.
-    async fn find(&self, named: &Named, lookups: &mut usize) -> Result<Found, ProviderError> {
-        if let Some(known) = self.known(named) {
-            return Ok(known);
-        }
-        if *lookups == self.max_lookups {
-            return Err(
-                ProviderError::new(ProviderErrorKind::Throttled, &named.0).with_detail(
-                    "the signatures of this batch name too many versions; verify fewer at once",
-                ),
-            );
-        }
-        *lookups += 1;
-        self.fetch(named).await
-    }
-
-    /// What is known of a version without a call.
-    fn known(&self, named: &Named) -> Option<Found> {
-        if let Some(key) = self.given.get(named) {
-            return Some(Found::Key(key.clone()));
-        }
-        if self.signer(&named.0).is_none() {
-            return Some(Found::Nothing);
-        }
-        let kept = self.kept.lock();
-        let fresh = kept
-            .get(named)
-            .filter(|kept| kept.since.elapsed() < self.max_age);
-        fresh.map(|kept| kept.found.clone())
-    }
-
-    async fn fetch(&self, named: &Named) -> Result<Found, ProviderError> {
-        let Some(signer) = self.signer(&named.0) else {
-            return Ok(Found::Nothing);
+    /// Asks the services for what a batch needs.
+    async fn look_up<'s>(&self, signed: &[(&[u8], &'s Signature)]) -> BTreeMap<Named<'s>, Answer> {
+        let mut keys = BTreeSet::new();
+        let wanted = self.wanted(signed).into_iter();
+        // A service that is unreachable shows with the first call for a key.
+        let (first, others): (Vec<_>, Vec<_>) = wanted.partition(|(key, _)| keys.insert(*key));
+        let mut lookups = Lookups {
+            signers: &self.signers,
+            answers: BTreeMap::new(),
+            failed: Mutex::default(),
         };
-        let found = match public_key_of(&**signer, named.1.as_deref()).await? {
-            Some(key) => Found::Key(Arc::new(key)),
-            None => Found::Nothing,
-        };
-        self.keep(named, found.clone());
-        Ok(found)
+        lookups.versions(first).await;
+        lookups.versions(others).await;
+        lookups.missing_keys().await;
+        lookups.answers
     }
 
-    fn signer(&self, key: &KeyUri) -> Option<&Arc<dyn Signer>> {
-        self.signers.iter().find(|signer| signer.uri() == key)
-    }
-
-    fn keep(&self, named: &Named, found: Found) {
-        let mut kept = self.kept.lock();
-        if kept.len() >= MAX_KEPT {
-            let oldest = kept.iter().min_by_key(|(_, kept)| kept.since);
-            if let Some(oldest) = oldest.map(|(named, _)| named.clone()) {
-                kept.remove(&oldest);
+    /// The versions to look up, those that the batch names most often first. Among equals, the order of the batch
+    /// decides.
+    fn wanted<'s>(&self, signed: &[(&[u8], &'s Signature)]) -> Vec<Named<'s>> {
+        let mut counts: BTreeMap<Named<'s>, (Reverse<usize>, usize)> = BTreeMap::new();
+        for (index, (_, signature)) in signed.iter().enumerate() {
+            if self.given(signature).is_none() && self.can_be_valid(signature) {
+                let entry = counts.entry(named(signature));
+                let (Reverse(count), _) = entry.or_insert((Reverse(0), index));
+                *count += 1;
             }
         }
-        let since = Instant::now();
-        kept.insert(named.clone(), Kept { found, since });
+        let mut wanted: Vec<_> = counts.into_iter().collect();
+        wanted.sort_unstable_by_key(|(_, rank)| *rank);
+        wanted.truncate(Self::MAX_VERSIONS);
+        wanted.into_iter().map(|(named, _)| named).collect()
+    }
+
+    fn result(
+        &self,
+        data: &[u8],
+        signature: &Signature,
+        answers: &BTreeMap<Named<'_>, Answer>,
+    ) -> Result<bool, ProviderError> {
+        if let Some(key) = self.given(signature) {
+            return Ok(key.verify(data, signature));
+        }
+        if !self.can_be_valid(signature) {
+            return Ok(false);
+        }
+        match answers.get(&named(signature)) {
+            Some(Ok(key)) => Ok(key.as_ref().is_some_and(|key| key.verify(data, signature))),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(beyond_limit(&signature.key)),
+        }
+    }
+
+    fn given(&self, signature: &Signature) -> Option<&PublicKey> {
+        self.given.get(&signature.key)?.get(&signature.version)
+    }
+
+    /// Whether the key is a signer's, and can have the version.
+    fn can_be_valid(&self, signature: &Signature) -> bool {
+        self.signers.contains_key(&signature.key) && !names_impossible_version(signature)
     }
 }
 
-impl Default for SignatureVerifier {
-    fn default() -> Self {
-        Self::new()
+/// The calls of one batch.
+struct Lookups<'v, 's> {
+    signers: &'v BTreeMap<KeyUri, Arc<dyn Signer>>,
+    answers: BTreeMap<Named<'s>, Answer>,
+    /// Keys of which this batch asks nothing more.
+    failed: Mutex<BTreeMap<&'s KeyUri, ProviderError>>,
+}
+
+impl<'s> Lookups<'_, 's> {
+    /// Looks up versions.
+    async fn versions(&mut self, wanted: Vec<Named<'s>>) {
+        let calls = wanted.into_iter().map(|named| self.version(named).boxed());
+        let answers = some_at_a_time(calls.collect()).await;
+        self.answers.extend(answers);
     }
+
+    async fn version(&self, named: Named<'s>) -> (Named<'s>, Answer) {
+        let (key, version) = named;
+        let failed = self.failed.lock().get(key).cloned();
+        let answer = match (failed, self.signers.get(key)) {
+            (Some(error), _) => Err(error),
+            (None, Some(signer)) => look_up(&**signer, version).await,
+            (None, None) => Ok(None),
+        };
+        if let Err(error) = &answer
+            && error.is_transient()
+        {
+            self.failed.lock().insert(key, error.clone());
+        }
+        (named, answer)
+    }
+
+    /// Tells keys that do not exist from keys without the versions. Each key is asked for once, if no answer shows that
+    /// it exists.
+    async fn missing_keys(&mut self) {
+        let mut unknown = BTreeSet::new();
+        for ((key, _), answer) in &self.answers {
+            if is_absent(answer) {
+                unknown.insert(*key);
+            }
+        }
+        for ((key, _), answer) in &self.answers {
+            if matches!(answer, Ok(Some(_))) {
+                unknown.remove(*key);
+            }
+        }
+        let calls = unknown.into_iter().map(|key| self.check_key(key).boxed());
+        let missing = some_at_a_time(calls.collect()).await;
+        for (missing, error) in missing.into_iter().flatten() {
+            for ((key, _), answer) in &mut self.answers {
+                if *key == missing && is_absent(answer) {
+                    *answer = Err(error.clone());
+                }
+            }
+        }
+    }
+
+    /// The error of a key that does not exist, or of which that is not known.
+    async fn check_key(&self, key: &'s KeyUri) -> Option<(&'s KeyUri, ProviderError)> {
+        let failed = self.failed.lock().get(key).cloned();
+        // The same question, if a signature names no version.
+        let newest = self.answers.get(&(key, None)).cloned();
+        let checked = match (failed, newest) {
+            (Some(error), _) | (None, Some(Err(error))) => Err(error),
+            (None, Some(Ok(_))) => Ok(()),
+            (None, None) => check_exists(&**self.signers.get(key)?).await,
+        };
+        checked.err().map(|error| (key, error))
+    }
+}
+
+fn named(signature: &Signature) -> Named<'_> {
+    (&signature.key, signature.version.as_deref())
+}
+
+fn is_absent(answer: &Answer) -> bool {
+    matches!(answer, Ok(None))
+}
+
+async fn some_at_a_time<T: Send>(calls: Vec<BoxFuture<'_, T>>) -> Vec<T> {
+    let calls = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE);
+    calls.collect().await
+}
+
+fn beyond_limit(key: &KeyUri) -> ProviderError {
+    let limit = SignatureVerifier::MAX_VERSIONS;
+    ProviderError::new(ProviderErrorKind::Unsupported, key).with_explanation(format!(
+        "cannot verify a signature by {key}: the batch names more than {limit} versions, and this one is not among \
+         the most frequent. Verify fewer signatures at once."
+    ))
 }
 
 #[cfg(test)]
@@ -258,26 +312,39 @@ mod tests {
 
     const VALID: Result<bool, ProviderErrorKind> = Ok(true);
     const INVALID: Result<bool, ProviderErrorKind> = Ok(false);
+    const BEYOND: Result<bool, ProviderErrorKind> = Err(ProviderErrorKind::Unsupported);
 
-    /// A key with the versions 1 to 9, whose service fails where `fails` is set.
+    /// A key with the versions from 1 to `newest`. Without versions it does not exist.
     #[derive(Debug)]
     struct Key {
         uri: KeyUri,
+        newest: AtomicUsize,
         calls: AtomicUsize,
-        fails: bool,
+        /// The call from which on the service is unreachable.
+        fails_from: usize,
     }
 
     impl Key {
-        fn new(name: &str, fails: bool) -> Arc<Self> {
+        fn new(name: &str, newest: usize) -> Arc<Self> {
+            Self::failing(name, newest, usize::MAX)
+        }
+
+        fn failing(name: &str, newest: usize, fails_from: usize) -> Arc<Self> {
             Arc::new(Self {
                 uri: uri(name),
+                newest: AtomicUsize::new(newest),
                 calls: AtomicUsize::new(0),
-                fails,
+                fails_from,
             })
         }
 
         fn calls(&self) -> usize {
             self.calls.load(Relaxed)
+        }
+
+        /// A signature that names an invented version.
+        fn invented(&self, version: &str) -> Signature {
+            signed(&self.uri, 1, b"data").with_version(Some(version.to_owned()))
         }
     }
 
@@ -292,20 +359,19 @@ mod tests {
         }
 
         async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {
-            self.calls.fetch_add(1, Relaxed);
-            if self.fails {
-                return Err(ProviderError::new(
-                    ProviderErrorKind::Unavailable,
-                    &self.uri,
-                ));
+            let call = self.calls.fetch_add(1, Relaxed);
+            // Other calls start meanwhile, as with a service.
+            tokio::task::yield_now().await;
+            let failed = |kind| Err(ProviderError::new(kind, &self.uri));
+            if call >= self.fails_from {
+                return failed(ProviderErrorKind::Unavailable);
             }
-            match version.unwrap_or("1").parse::<u8>() {
-                Ok(version @ 1..=9) => Ok(public_key(version)),
-                _ => Err(ProviderError::new(
-                    ProviderErrorKind::KeyNotFound,
-                    &self.uri,
-                )),
+            let version = version.unwrap_or("1").parse::<u8>().unwrap_or(0);
+            let versions = 1..=self.newest.load(Relaxed);
+            if !versions.contains(&usize::from(version)) {
+                return failed(ProviderErrorKind::KeyNotFound);
             }
+            Ok(public_key(version))
         }
     }
 
@@ -328,6 +394,10 @@ mod tests {
             .with_version(Some(version.to_string()))
     }
 
+    fn verifier(key: &Arc<Key>) -> SignatureVerifier {
+        SignatureVerifier::new().with_signer(key.clone())
+    }
+
     /// Whether each is valid, or the kind of its error.
     async fn verified(
         verifier: &SignatureVerifier,
@@ -345,90 +415,145 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_asks_once_for_each_version_and_tells_of_each_signature() {
-        let key = Key::new("a", false);
-        let verifier = SignatureVerifier::new().with_signer(key.clone());
+        let key = Key::new("a", 2);
+        let verifier = verifier(&key);
         let mut signatures: Vec<_> = (0..100)
             .map(|index| signed(&key.uri, 1 + index % 2, b"data"))
             .collect();
         signatures.insert(50, signed(&key.uri, 1, b"other data"));
         // Named as a version that did not sign.
-        signatures.push(signed(&key.uri, 1, b"data").with_version(Some("2".to_owned())));
+        signatures.push(key.invented("2"));
         let mut expected = vec![VALID; 102];
         expected[50] = INVALID;
         expected[101] = INVALID;
         assert_eq!(verified(&verifier, &signatures).await, expected);
         assert_eq!(key.calls(), 2);
         assert!(verifier.verify(b"data", &signatures[0]).await.unwrap());
-        assert_eq!(key.calls(), 2);
+        assert!(!verifier.verify(b"Data", &signatures[0]).await.unwrap());
     }
 
     #[tokio::test]
     async fn foreign_keys_and_absent_versions_are_false() {
-        let key = Key::new("a", false);
-        let verifier = SignatureVerifier::new().with_signer(key.clone());
+        let key = Key::new("a", 1);
+        let verifier = verifier(&key);
         let foreign = signed(&uri("b"), 1, b"data");
-        let absent = signed(&key.uri, 1, b"data").with_version(Some("77".to_owned()));
-        let signatures = [foreign, absent.clone(), absent];
+        let signatures = [foreign, key.invented("77"), key.invented("78")];
         assert_eq!(verified(&verifier, &signatures).await, [INVALID; 3]);
-        // One for the version, and one to see that the key exists.
-        assert_eq!(key.calls(), 2);
-        assert_eq!(verified(&verifier, &signatures).await, [INVALID; 3]);
-        assert_eq!(key.calls(), 2);
+        // One for each version, and one to see that the key exists.
+        assert_eq!(key.calls(), 3);
+        // The genuine version shows that the key exists.
+        let signatures = [key.invented("77"), signed(&key.uri, 1, b"data")];
+        assert_eq!(verified(&verifier, &signatures).await, [INVALID, VALID]);
+        assert_eq!(key.calls(), 5);
     }
 
     #[tokio::test]
-    async fn a_service_that_fails_is_asked_once_for_each_version_of_a_batch() {
-        let (good, bad) = (Key::new("good", false), Key::new("bad", true));
-        let verifier = SignatureVerifier::new()
-            .with_signer(good.clone())
-            .with_signer(bad.clone());
-        let signatures = [&bad, &good, &bad].map(|key| signed(&key.uri, 1, b"data"));
-        let failed = Err(ProviderErrorKind::Unavailable);
-        assert_eq!(
-            verified(&verifier, &signatures).await,
-            [failed, VALID, failed]
-        );
+    async fn a_key_that_does_not_exist_is_an_error_and_asked_for_once() {
+        let key = Key::new("a", 0);
+        let mut signatures = vec![key.invented("1"), key.invented("2"), key.invented("2")];
+        let missing: Result<bool, _> = Err(ProviderErrorKind::KeyNotFound);
+        assert_eq!(verified(&verifier(&key), &signatures).await, [missing; 3]);
+        assert_eq!(key.calls(), 3);
+        // A signature without a version asks the same.
+        signatures.push(signed(&key.uri, 1, b"data").with_version(None));
+        assert_eq!(verified(&verifier(&key), &signatures).await, [missing; 4]);
+        assert_eq!(key.calls(), 6);
+    }
+
+    #[tokio::test]
+    async fn a_version_that_is_created_later_counts_in_the_next_batch() {
+        let key = Key::new("a", 1);
+        let verifier = verifier(&key);
+        let signatures = [1, 2].map(|version| signed(&key.uri, version, b"data"));
+        assert_eq!(verified(&verifier, &signatures).await, [VALID, INVALID]);
+        key.newest.store(2, Relaxed);
+        assert_eq!(verified(&verifier, &signatures).await, [VALID, VALID]);
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_service_is_asked_once() {
+        let (good, bad) = (Key::new("good", 1), Key::failing("bad", 9, 0));
+        let verifier = verifier(&good).with_signer(bad.clone());
+        let mut signatures: Vec<_> = (1..=9)
+            .map(|version| signed(&bad.uri, version, b"data"))
+            .collect();
+        signatures.push(signed(&good.uri, 1, b"data"));
+        let mut expected = vec![Err(ProviderErrorKind::Unavailable); 9];
+        expected.push(VALID);
+        assert_eq!(verified(&verifier, &signatures).await, expected);
         assert_eq!(bad.calls(), 1);
     }
 
     #[tokio::test]
-    async fn invented_versions_cause_a_bounded_number_of_calls() {
-        let key = Key::new("a", false);
-        let verifier = SignatureVerifier::new()
-            .with_signer(key.clone())
-            .with_max_lookups(3);
-        let signatures: Vec<_> = (1..=5)
+    async fn a_service_that_fails_half_way_is_not_asked_for_what_is_left() {
+        let key = Key::failing("a", 60, 1);
+        let signatures: Vec<_> = (1..=60)
             .map(|version| signed(&key.uri, version, b"data"))
             .collect();
-        let beyond = Err(ProviderErrorKind::Throttled);
-        let expected = [VALID, VALID, VALID, beyond, beyond];
-        assert_eq!(verified(&verifier, &signatures).await, expected);
-        assert_eq!(key.calls(), 3);
-        // The next batch gets further.
-        assert_eq!(verified(&verifier, &signatures).await, [VALID; 5]);
-        for version in 0..2 * MAX_KEPT {
-            verifier.keep(&(uri("a"), Some(version.to_string())), Found::Nothing);
-        }
-        assert_eq!(verifier.kept.lock().len(), MAX_KEPT);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_public_key_is_asked_for_again_when_it_is_old() {
-        let key = Key::new("a", false);
-        let verifier = SignatureVerifier::new().with_signer(key.clone());
-        let signature = signed(&key.uri, 1, b"data");
-        for (wait, calls) in [(0, 1), (299, 1), (1, 2)] {
-            tokio::time::advance(Duration::from_secs(wait)).await;
-            assert!(verifier.verify(b"data", &signature).await.unwrap());
-            assert_eq!(key.calls(), calls);
-        }
+        let mut expected = vec![Err(ProviderErrorKind::Unavailable); 60];
+        expected[0] = VALID;
+        assert_eq!(verified(&verifier(&key), &signatures).await, expected);
+        assert_eq!(key.calls(), 1 + CALLS_AT_ONCE);
     }
 
     #[tokio::test]
-    async fn a_given_public_key_needs_no_service() {
-        let version = Some("1".to_owned());
-        let verifier = SignatureVerifier::new().with_public_key(uri("a"), version, public_key(1));
-        let signatures = [1, 2].map(|version| signed(&uri("a"), version, b"data"));
-        assert_eq!(verified(&verifier, &signatures).await, [VALID, INVALID]);
+    async fn invented_versions_in_front_do_not_push_out_genuine_ones() {
+        let key = Key::new("a", 1);
+        let mut signatures: Vec<_> = (1000..1100)
+            .map(|version: u32| key.invented(&version.to_string()))
+            .collect();
+        signatures.extend([1, 1].map(|version| signed(&key.uri, version, b"data")));
+        let results = verified(&verifier(&key), &signatures).await;
+        assert_eq!(results[100..], [VALID, VALID]);
+        // One lookup is the genuine version's.
+        assert_eq!(results[..63], [INVALID; 63]);
+        assert_eq!(results[63..100], [BEYOND; 37]);
+        assert_eq!(key.calls(), SignatureVerifier::MAX_VERSIONS);
+
+        let batch: Vec<_> = signatures
+            .iter()
+            .map(|signature| (&b"data"[..], signature))
+            .collect();
+        let error = verifier(&key).verify_all(&batch).await.remove(99);
+        let error = error.unwrap_err();
+        assert!(!error.is_transient());
+        let text = error.to_string();
+        assert!(text.contains("more than 64 versions"), "{text}");
+        assert!(text.contains("local://a"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn versions_that_are_too_long_are_false_without_a_call() {
+        let key = Key::new("a", 1);
+        let long = key.invented(&"1".repeat(257));
+        assert!(!key.verify(b"data", &long).await.unwrap());
+        let signatures = vec![long; 3];
+        assert_eq!(verified(&verifier(&key), &signatures).await, [INVALID; 3]);
+        assert_eq!(key.calls(), 0);
+        let longest = [key.invented(&"7".repeat(256))];
+        assert_eq!(verified(&verifier(&key), &longest).await, [INVALID]);
+        assert_eq!(key.calls(), 2);
+    }
+
+    #[tokio::test]
+    async fn given_public_keys_need_no_call() {
+        let key = Key::new("a", 9);
+        let given = || {
+            (1..=70).fold(SignatureVerifier::new(), |verifier, version: u8| {
+                let named = Some(version.to_string());
+                verifier.with_public_key(uri("a"), named, public_key(version))
+            })
+        };
+        let signatures: Vec<_> = (1..=71)
+            .map(|version| signed(&uri("a"), version, b"data"))
+            .collect();
+        let mut expected = vec![VALID; 71];
+        expected[70] = INVALID;
+        assert_eq!(verified(&given(), &signatures).await, expected);
+        // The signer is asked for the others.
+        let with_signer = given().with_signer(key.clone());
+        assert_eq!(verified(&with_signer, &signatures).await, expected);
+        // One for the version, and one to see that the key exists.
+        assert_eq!(key.calls(), 2);
     }
 }

@@ -31,30 +31,47 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// Whether `signature` is a signature of `data` by this key. For many signatures there is
     /// [`SignatureVerifier`](crate::SignatureVerifier). The default fetches the public key of the version that
     /// the signature names, and verifies in this process. The answer is `false` for altered data, another key, another
-    /// version and another algorithm.
+    /// version and another algorithm. It is also `false`, without a call, for versions of more than 256 bytes.
     ///
     /// # Errors
     /// When the service refuses or fails, so that the answer is unknown.
     async fn verify(&self, data: &[u8], signature: &Signature) -> Result<bool, ProviderError> {
-        if signature.key != *self.uri() {
+        if signature.key != *self.uri() || names_impossible_version(signature) {
             return Ok(false);
         }
-        let key = public_key_of(self, signature.version.as_deref()).await?;
-        Ok(key.is_some_and(|key| key.verify(data, signature)))
+        let Some(key) = look_up(self, signature.version.as_deref()).await? else {
+            check_exists(self).await?;
+            return Ok(false);
+        };
+        Ok(key.verify(data, signature))
     }
 }
 
-/// The public key of a version that a signature names. `None` when the key has no such version.
-pub(crate) async fn public_key_of<S: Signer + ?Sized>(
+/// Longer than the version of any service, in bytes.
+const MAX_VERSION: usize = 256;
+
+/// Whether no key can have the version that `signature` names. Strangers can write anything there.
+pub(crate) fn names_impossible_version(signature: &Signature) -> bool {
+    let version = signature.version.as_deref();
+    version.is_some_and(|version| version.len() > MAX_VERSION)
+}
+
+/// The public key of a version that a signature names. `None` when the service does not have the version. Then
+/// [`check_exists`] tells whether it has the key.
+pub(crate) async fn look_up<S: Signer + ?Sized>(
     signer: &S,
     version: Option<&str>,
 ) -> Result<Option<PublicKey>, ProviderError> {
     match signer.public_key(version).await {
         Ok(key) => Ok(Some(key)),
-        // The version does not exist, or the whole key does not.
-        Err(error) if error.kind() == ProviderErrorKind::KeyNotFound => {
-            signer.public_key(None).await.map(|_| None)
+        Err(error) if version.is_some() && error.kind() == ProviderErrorKind::KeyNotFound => {
+            Ok(None)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Tells a key without a certain version from a key that does not exist.
+pub(crate) async fn check_exists<S: Signer + ?Sized>(signer: &S) -> Result<(), ProviderError> {
+    signer.public_key(None).await.map(drop)
 }

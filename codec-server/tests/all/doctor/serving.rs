@@ -542,7 +542,9 @@ fn an_audit_log_that_cannot_be_written_or_signed_is_told() {
     let section = audit_log(&bench, "anchor_key = \"local://default\"");
     let answer = bench.doctor(&section, &[]);
     failed(&answer, 78, "key", &["for another purpose", "encrypt"]);
-    that_says(&answer, "audit-log", "local://default, the `anchor_key`");
+    let words = "`[audit] anchor_key` is local://default, and its check above failed";
+    let unsigned = that_says(&answer, "audit-log", words);
+    said(unsigned, &["`anchor_key` in section [audit]"]);
 
     // The permission is missing.
     bench.0.keys(&["create", GCP_KEY, "--purpose", "sign-p256"]);

@@ -62,10 +62,15 @@ impl AuditLogExam {
             Some(key) if signing.contains(key) => {
                 Finding::ok(Check::AuditLog, format!("{key} signs its anchors"))
             }
-            Some(key) => Finding::skipped(
-                Check::AuditLog,
-                format!("{key}, the `anchor_key`, cannot sign its anchors until that is fixed"),
-            ),
+            Some(key) => {
+                let summary = format!("`[audit] anchor_key` is {key}, and its check above failed");
+                let mut finding = Finding::skipped(Check::AuditLog, summary);
+                finding.remedy = Some(
+                    "correct that key, or name another one: `anchor_key` in section [audit]"
+                        .to_owned(),
+                );
+                finding
+            }
         }
     }
 }
