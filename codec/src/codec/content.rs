@@ -18,7 +18,7 @@ use temporal_kms_codec_proto::{Data, Metadata, PayloadParts, SharedPayload};
 
 use crate::{
     Payload, PayloadError,
-    payload::{Plain, erase_metadata},
+    payload::{Erase as _, Plain},
 };
 
 /// Temporal's payloads have fewer than 20 entries. Entries cost far more memory than bytes of a message: a message of
@@ -161,8 +161,8 @@ impl LastMetadata {
     }
 
     fn forget(&mut self) {
-        if let Some((_, metadata)) = self.0.take() {
-            erase_metadata(metadata);
+        if let Some((_, mut metadata)) = self.0.take() {
+            metadata.erase();
         }
     }
 }

@@ -14,9 +14,8 @@ use memchr::memchr2;
 use super::{
     base64::{decode_base64_in_pieces, decode_base64_with_room, decode_usual_base64},
     limits::{Limits, MAX_METADATA},
-    partial::{Erase as _, Partial},
 };
-use crate::{Data, Metadata, Room, SharedPayload};
+use crate::{Data, Erase as _, Metadata, Plain, Room, SharedPayload};
 
 /// The payloads of a body, or `None` when the body must be read the other way.
 pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<SharedPayload>> {
@@ -39,9 +38,9 @@ pub(super) fn payloads_in_parts<'b>(
         last_data: 0,
     };
     // The other way reads again what is read in vain.
-    let mut payloads = Partial::default();
+    let mut payloads = Plain::<Vec<SharedPayload>>::default();
     if body(&mut reader, limits, room, last, &mut payloads).is_some() {
-        return Some(payloads.whole());
+        return Some(payloads.into_inner());
     }
     drop(payloads);
     // The last metadata were also here, so they are erased now. Metadata that the caller has elsewhere are left.
@@ -93,8 +92,8 @@ pub type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
 
 fn payload<'b>(reader: &mut Reader<'b>, room: Room, last: &mut Last<'b>) -> Option<SharedPayload> {
     reader.token(b'{')?;
-    let mut metadata = Partial::<Option<Arc<Metadata>>>::default();
-    let mut data = Partial::<Option<Data>>::default();
+    let mut metadata = Plain::<Option<Arc<Metadata>>>::default();
+    let mut data = Plain::<Option<Data>>::default();
     if reader.token(b'}').is_none() {
         loop {
             if data.is_none() && reader.name(br#""data""#).is_some() {
@@ -109,7 +108,7 @@ fn payload<'b>(reader: &mut Reader<'b>, room: Room, last: &mut Last<'b>) -> Opti
             }
         }
     }
-    let (metadata, data) = (metadata.whole(), data.whole());
+    let (metadata, data) = (metadata.into_inner(), data.into_inner());
     let data = data.unwrap_or_default();
     Some(SharedPayload::new(metadata.unwrap_or_default(), data))
 }
@@ -133,9 +132,9 @@ fn shared_metadata<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<A
 
 fn metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
     reader.token(b'{')?;
-    let mut metadata = Partial::<Metadata>::default();
+    let mut metadata = Plain::<Metadata>::default();
     if reader.token(b'}').is_some() {
-        return Some(metadata.whole());
+        return Some(metadata.into_inner());
     }
     loop {
         let name = reader.string()?.joined();
@@ -151,7 +150,7 @@ fn metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
         let value = reader.string()?.decoded(Room::default())?;
         entry.insert(value.into_vec());
         if !reader.has_next(b'}')? {
-            return Some(metadata.whole());
+            return Some(metadata.into_inner());
         }
     }
 }
