@@ -18,7 +18,7 @@ use self::{
 use crate::{
     Format, Payload, PayloadError, Scheme,
     crypto::decompression::Algorithm,
-    payload::{self, ENCODING, ENCODING_ENVELOPE, ENVELOPE_VERSION},
+    payload::{self, ENCODING, ENCODING_ENVELOPE, ENVELOPE_VERSION, Plain},
 };
 use temporal_kms_codec_proto::Metadata;
 
@@ -99,8 +99,9 @@ impl Marker {
         }
     }
 
-    /// Takes apart a payload that has this marker.
-    pub(crate) fn parse(self, payload: Payload) -> Result<Parsed, PayloadError> {
+    /// Takes apart a payload that has this marker. It may be a value that is not encrypted at all, so what is left of it is
+    /// erased.
+    pub(crate) fn parse(self, payload: Plain<Payload>) -> Result<Parsed, PayloadError> {
         match self {
             Self::Direct(kms) => direct::parse(kms, payload).map(Parsed::Direct),
             Self::EnvelopeV1 => envelope_v1::parse(payload).map(Parsed::EnvelopeV1),

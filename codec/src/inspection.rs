@@ -1,11 +1,12 @@
 //! What a payload says of itself in the clear: its format, keys, versions and namespace. Nothing is decrypted.
 
-use temporal_kms::support::{NAMESPACE, shown};
+use temporal_kms::support::{NAMESPACE, SecretVec, shown};
 
 use crate::{
     KeyUri, Payload, PayloadError, PayloadExt as _, Scheme,
     format::{Marker, Parsed, envelope_v2, vault_transit},
     kms,
+    payload::Plain,
     types::Recipient,
 };
 
@@ -61,7 +62,7 @@ impl Inspection {
         if marker == Marker::VaultTransit {
             inspection.keys = vec![of_vault(payload)];
         }
-        match marker.parse(head_of(payload)) {
+        match marker.parse(Plain::new(head_of(payload))) {
             Ok(parsed) => inspection.take(&parsed),
             Err(fault) => inspection.fault = Some(fault),
         }
@@ -73,7 +74,8 @@ impl Inspection {
     #[must_use]
     pub fn key_names(payload: &Payload) -> Vec<String> {
         if Marker::of(payload) == Some(Marker::EnvelopeV2) {
-            let named = envelope_v2::named_in(|name| payload.metadata.get(name).cloned());
+            let entry = |name: &str| payload.metadata.get(name).cloned().map(SecretVec::from);
+            let named = envelope_v2::named_in(entry);
             let recipients = named.map(|(recipients, _)| recipients).unwrap_or_default();
             return recipients
                 .iter()

@@ -1,13 +1,10 @@
 //! The [`Payload`] that Temporal stores, and the metadata keys that this codec reads and writes.
 
-mod plain;
-
-pub(crate) use plain::erase_metadata;
-#[doc(hidden)]
-pub use plain::{Erase, Plain};
 pub use temporal_kms_codec_proto::{
     Data, Metadata, Payload, PayloadParts, Payloads, Room, SharedPayload,
 };
+#[doc(hidden)]
+pub use temporal_kms_codec_proto::{Erase, Plain};
 
 /// How `data` is to be read. Every SDK writes it, and a codec dispatches on it.
 pub const ENCODING: &str = "encoding";

@@ -21,7 +21,6 @@ mod document;
 mod error;
 mod fast;
 mod limits;
-mod partial;
 mod pieces;
 mod read;
 mod scan;

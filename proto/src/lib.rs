@@ -10,6 +10,7 @@ mod data;
 mod debug;
 pub mod json;
 mod parts;
+mod plain;
 mod shared;
 
 mod generated {
@@ -22,4 +23,6 @@ mod generated {
 pub use data::{Data, Room};
 pub use generated::{Payload, Payloads, payload};
 pub use parts::PayloadParts;
+#[doc(hidden)]
+pub use plain::{Erase, Plain};
 pub use shared::{Metadata, OncePerMetadata, SharedPayload};

@@ -2,7 +2,7 @@
 
 use std::{
     iter::once,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     vec,
 };
 
@@ -207,6 +207,7 @@ impl Request<'_> {
         let room = Room {
             limit: self.limits.max_answer,
             left: AtomicUsize::new(self.limits.max_answer),
+            is_exceeded: AtomicBool::new(false),
             share: Mutex::new(share),
         };
         let mut answered = Answered::with_capacity(asked.len());
@@ -218,12 +219,7 @@ impl Request<'_> {
                 Step::Waits(first) => break first,
             }
         };
-        let others = asked.map(
-            |payload| match self.decode_now(payload, &mut decoder.known()) {
-                Ok(answer) => Pending::Decoded(Plain::new(Some(answer))),
-                Err(undecoded) => Pending::Undecoded(undecoded),
-            },
-        );
+        let others = asked.map(|payload| Pending::Given(Plain::new(Some(payload))));
         let others = once(Pending::Undecoded(first)).chain(others);
         let start = answered.payloads.len();
         let mut others = stream::iter((start..).zip(others))
@@ -289,14 +285,23 @@ impl Request<'_> {
         decoder: &Decoder,
         room: &Room<'_>,
     ) -> Result<Plain<Option<Decoded>>, RequestError> {
-        let answer = match payload {
-            Pending::Decoded(answer) => answer,
-            Pending::Undecoded(undecoded) => {
-                let answer = self.finish(index, undecoded, decoder).await?;
-                Plain::new(Some(answer))
-            }
+        // The request fails with the error of the payload that exceeded the room.
+        if room.is_exceeded() {
+            return Ok(Plain::default());
+        }
+        let known = match payload {
+            Pending::Given(payload) => match payload.into_inner() {
+                Some(payload) => self.decode_now(payload, &mut decoder.known()),
+                None => return Ok(Plain::default()),
+            },
+            Pending::Undecoded(undecoded) => Err(undecoded),
         };
-        // There is no await since decompression, so at most one payload for each thread is not counted yet.
+        let answer = match known {
+            Ok(answer) => answer,
+            Err(undecoded) => self.finish(index, undecoded, decoder).await?,
+        };
+        let answer = Plain::new(Some(answer));
+        // There is no await since the last layer was opened, so at most one payload for each thread is not counted yet.
         let mut taken = Taken::default();
         if let Some(answer) = &*answer {
             taken.add(answer.payload());
@@ -375,9 +380,10 @@ impl Erase for Decoded {
     }
 }
 
-/// A payload whose data key was looked up.
+/// A payload that waits for its turn. It is decoded when its future is polled, so that its content is counted at once.
 enum Pending {
-    Decoded(Plain<Option<Decoded>>),
+    Given(Plain<Option<SharedPayload>>),
+    /// Its data key is not known.
     Undecoded(Undecoded),
 }
 
@@ -437,6 +443,8 @@ impl Answered {
 struct Room<'s> {
     limit: usize,
     left: AtomicUsize,
+    /// Whether a payload did not fit. Then no further payload is decoded.
+    is_exceeded: AtomicBool,
     share: Mutex<&'s mut Share>,
 }
 
@@ -456,6 +464,18 @@ impl Taken {
 
 impl Room<'_> {
     fn take(&self, taken: &Taken) -> Result<(), RequestError> {
+        let fits = self.try_take(taken);
+        if fits.is_err() {
+            self.is_exceeded.store(true, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.is_exceeded.load(Ordering::Relaxed)
+    }
+
+    fn try_take(&self, taken: &Taken) -> Result<(), RequestError> {
         let left = self
             .left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {

@@ -10,7 +10,7 @@ use std::{
 
 use prost::{
     Message as _,
-    encoding::{DecodeContext, WireType, decode_key, skip_field},
+    encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
 
 use temporal_kms::support::{SecretVec, erase, erase_from};
@@ -18,7 +18,7 @@ use temporal_kms_codec_proto::{Data, Metadata, PayloadParts, SharedPayload};
 
 use crate::{
     Payload, PayloadError,
-    payload::{Plain, erase_metadata},
+    payload::{Erase as _, Plain},
 };
 
 /// Temporal's payloads have fewer than 20 entries. Entries cost far more memory than bytes of a message: a message of
@@ -29,6 +29,9 @@ pub(crate) const MAX_ENTRIES: usize = 1000;
 const METADATA: u32 = 1;
 const DATA: u32 = 2;
 const EXTERNAL_PAYLOADS: u32 = 3;
+/// An entry of the metadata.
+const ENTRY_KEY: u32 = 1;
+const ENTRY_VALUE: u32 = 2;
 
 /// Whether `decode` would read what becomes of `payload`.
 pub(crate) fn check(payload: &impl PayloadParts) -> Result<(), PayloadError> {
@@ -44,7 +47,8 @@ pub(crate) fn decode(serialized: &[u8]) -> Result<Payload, PayloadError> {
     if entries(serialized)? > MAX_ENTRIES {
         return Err(TOO_MANY_ENTRIES);
     }
-    // If the rest is not a payload, what was read is erased.
+    // If the rest is not a payload, what was read is erased. Entries of the metadata are whole, since `prost` would not erase
+    // the value of half an entry. It does not erase what a second value replaces, either: no SDK writes such a payload.
     let mut payload = Plain::<Payload>::default();
     payload.merge(serialized).map_err(|_| NOT_A_PAYLOAD)?;
     Ok(payload.into_inner())
@@ -157,8 +161,8 @@ impl LastMetadata {
     }
 
     fn forget(&mut self) {
-        if let Some((_, metadata)) = self.0.take() {
-            erase_metadata(metadata);
+        if let Some((_, mut metadata)) = self.0.take() {
+            metadata.erase();
         }
     }
 }
@@ -174,22 +178,55 @@ const TOO_MANY_ENTRIES: PayloadError = PayloadError::Malformed(
     "it has more than 1,000 entries in its metadata or its external payloads",
 );
 
-/// The larger of the numbers of both kinds of entries. `prost` reads an entry of a map from a field of any type, where other
-/// readers skip the field.
+/// The larger of the numbers of both kinds of entries, if every entry of the metadata is whole. `prost` reads an entry of a map
+/// from a field of any type, where other readers skip the field.
 fn entries(mut serialized: &[u8]) -> Result<usize, PayloadError> {
     let (mut metadata, mut external) = (0, 0);
     while !serialized.is_empty() {
         let (tag, wire_type) = decode_key(&mut serialized).map_err(|_| NOT_A_PAYLOAD)?;
         match tag {
             METADATA if wire_type != WireType::LengthDelimited => return Err(NOT_A_PAYLOAD),
-            METADATA => metadata += 1,
+            METADATA => {
+                metadata += 1;
+                check_entry(delimited(&mut serialized)?)?;
+                continue;
+            }
             EXTERNAL_PAYLOADS => external += 1,
             _ => {}
         }
-        skip_field(wire_type, tag, &mut serialized, DecodeContext::default())
-            .map_err(|_| NOT_A_PAYLOAD)?;
+        skip(wire_type, tag, &mut serialized)?;
     }
     Ok(metadata.max(external))
+}
+
+/// Whether `prost` would read an entry of the metadata.
+fn check_entry(mut entry: &[u8]) -> Result<(), PayloadError> {
+    while !entry.is_empty() {
+        let (tag, wire_type) = decode_key(&mut entry).map_err(|_| NOT_A_PAYLOAD)?;
+        match tag {
+            ENTRY_KEY | ENTRY_VALUE if wire_type != WireType::LengthDelimited => {
+                return Err(NOT_A_PAYLOAD);
+            }
+            ENTRY_KEY => {
+                str::from_utf8(delimited(&mut entry)?).map_err(|_| NOT_A_PAYLOAD)?;
+            }
+            _ => skip(wire_type, tag, &mut entry)?,
+        }
+    }
+    Ok(())
+}
+
+/// Takes what has its length before it.
+fn delimited<'b>(bytes: &mut &'b [u8]) -> Result<&'b [u8], PayloadError> {
+    let length = decode_varint(bytes).map_err(|_| NOT_A_PAYLOAD)?;
+    let length = usize::try_from(length).map_err(|_| NOT_A_PAYLOAD)?;
+    let (content, rest) = bytes.split_at_checked(length).ok_or(NOT_A_PAYLOAD)?;
+    *bytes = rest;
+    Ok(content)
+}
+
+fn skip(wire_type: WireType, tag: u32, bytes: &mut &[u8]) -> Result<(), PayloadError> {
+    skip_field(wire_type, tag, bytes, DecodeContext::default()).map_err(|_| NOT_A_PAYLOAD)
 }
 
 #[cfg(test)]
@@ -247,6 +284,41 @@ mod tests {
                 let shared = take_shared(buffer.clone().into(), range.clone(), &mut last);
                 prop_assert_eq!(&shared.map(SharedPayload::into_payload), &taken);
             }
+        }
+    }
+
+    proptest! {
+        /// An entry is whole exactly where `prost` reads it.
+        #[test]
+        fn entries_are_checked_as_they_are_read(
+            entry in prop_oneof![
+                collection::vec(any::<u8>(), 0..12),
+                collection::vec(prop::sample::select(vec![0, 1, 2, 0x0a, 0x12, 0x1a, 0x18, 0x10, 0x23, 0x24, 0xff, b'a']), 0..16),
+            ],
+        ) {
+            let length = u8::try_from(entry.len()).unwrap();
+            let serialized = [&[0x0a, length][..], &entry].concat();
+            let read = Payload::decode(serialized.as_slice());
+            prop_assert_eq!(check_entry(&entry).is_ok(), read.is_ok());
+            prop_assert_eq!(decode(&serialized).ok(), read.ok());
+        }
+    }
+
+    #[test]
+    fn a_value_before_a_key_is_read_and_half_an_entry_is_refused() {
+        let entry =
+            |entry: &[u8]| [&[0x0a, u8::try_from(entry.len()).unwrap()][..], entry].concat();
+        let value_first = decode(&entry(b"\x12\x01v\x0a\x01k")).unwrap();
+        assert_eq!(value_first.metadata["k"], b"v");
+        for half in [
+            &b"\x12\x01v\x0a\x01\xff"[..],
+            b"\x12\x01v\x0a\x02k",
+            b"\x12\x01v\x08\x01",
+            b"\x0a\x01k\x12\x02v",
+            b"\x12\x01v\x00",
+        ] {
+            assert_eq!(entries(&entry(half)), Err(NOT_A_PAYLOAD));
+            assert_eq!(decode(&entry(half)), Err(NOT_A_PAYLOAD));
         }
     }
 

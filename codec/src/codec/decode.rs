@@ -128,13 +128,16 @@ impl Codec {
             }
             layers += 1;
             if !is_authentic {
-                let sealed = self.read(marker, payload.into_inner())?;
+                let sealed = self.read(marker, payload)?;
                 payload = Plain::new(self.open(sealed, limit, budget).await?);
                 is_authentic = marker.encrypts();
                 continue;
             }
             // If authentic content is marked as encrypted and cannot be opened here, it is what the caller of `encode` had.
-            let opened = match self.read(marker, payload.clone()) {
+            let sealed = self
+                .check_format(marker)
+                .and_then(|()| self.read(marker, Plain::new(payload.clone())));
+            let opened = match sealed {
                 Ok(sealed) => self.open(sealed, limit, budget).await,
                 Err(error) => Err(error.into()),
             };
@@ -179,9 +182,13 @@ impl Codec {
 
     /// Takes an encrypted payload apart, and checks it against the policy: its format, its context, and whether any of
     /// its keys may be used. No KMS is called.
-    pub(super) fn read(&self, marker: Marker, payload: Payload) -> Result<Parsed, PayloadError> {
+    pub(super) fn read(
+        &self,
+        marker: Marker,
+        payload: Plain<Payload>,
+    ) -> Result<Parsed, PayloadError> {
+        self.check_format(marker)?;
         let policy = &self.0.policy;
-        policy.formats.check(marker.format()?)?;
         let sealed = marker.parse(payload)?;
         match &sealed {
             Parsed::Direct(direct) => {
@@ -202,6 +209,11 @@ impl Codec {
             Parsed::Compressed(_) => {}
         }
         Ok(sealed)
+    }
+
+    /// Whether the policy opens the format of a marker.
+    fn check_format(&self, marker: Marker) -> Result<(), PayloadError> {
+        self.0.policy.formats.check(marker.format()?)
     }
 
     fn static_key(&self, id: &str) -> Result<&ExpandedDek, PayloadError> {

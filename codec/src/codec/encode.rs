@@ -148,7 +148,8 @@ impl Codec {
                         Ok(Slot::ToSeal(payload))
                     }
                     Some(marker) => {
-                        self.check_sealed(marker, payload.clone(), budget).await?;
+                        let copy = Plain::new(payload.clone());
+                        self.check_sealed(marker, copy, budget).await?;
                         Ok(Slot::Sealed(payload.into_inner()))
                     }
                 }
@@ -166,7 +167,7 @@ impl Codec {
     async fn check_sealed(
         &self,
         marker: Marker,
-        payload: Payload,
+        payload: Plain<Payload>,
         budget: &Budget,
     ) -> Result<(), Error> {
         let sealed = self.read(marker, payload)?;

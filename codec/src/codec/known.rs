@@ -242,7 +242,7 @@ impl Codec {
             return None;
         }
         let (recipients, context) =
-            envelope_v2::named_in(|name| metadata.get(name).cloned()).ok()?;
+            envelope_v2::named_in(|name| metadata.get(name).cloned().map(SecretVec::from)).ok()?;
         policy.check_context(&context).ok()?;
         Some(ReadEnvelope {
             choice: decryption.first_choice(&recipients, &context)?,

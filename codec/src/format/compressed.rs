@@ -1,8 +1,10 @@
 //! Payloads that other codecs compressed: `data` is the serialized payload in compressed form. None of them is encrypted.
 
+use std::mem;
+
 use temporal_kms::support::SecretVec;
 
-use crate::{Format, Payload, crypto::decompression::Algorithm};
+use crate::{Format, Payload, crypto::decompression::Algorithm, payload::Plain};
 
 /// A payload in compressed form.
 pub(crate) struct Compressed {
@@ -28,9 +30,9 @@ pub(super) const fn format(algorithm: Algorithm) -> Format {
     }
 }
 
-pub(super) fn parse(algorithm: Algorithm, payload: Payload) -> Compressed {
+pub(super) fn parse(algorithm: Algorithm, mut payload: Plain<Payload>) -> Compressed {
     Compressed {
         algorithm,
-        data: SecretVec::from(payload.data),
+        data: SecretVec::from(mem::take(&mut payload.data)),
     }
 }

@@ -1,10 +1,12 @@
 //! Direct mode: `data` is what the KMS returned for the serialized payload.
 
+use std::mem;
+
 use temporal_kms::support::SecretVec;
 
 use crate::{
     Dek, KeyUri, Payload, PayloadError, Scheme,
-    payload::{ENCODING, KMS_KEY},
+    payload::{ENCODING, KMS_KEY, Plain},
 };
 
 /// A payload that a KMS encrypted itself.
@@ -21,19 +23,19 @@ pub(crate) const fn may_have_len(len: usize) -> bool {
     len != Dek::LEN
 }
 
-pub(crate) fn parse(kms: Scheme, mut payload: Payload) -> Result<Direct, PayloadError> {
+pub(crate) fn parse(kms: Scheme, mut payload: Plain<Payload>) -> Result<Direct, PayloadError> {
     let name = payload
         .metadata
-        .remove(KMS_KEY)
+        .get(KMS_KEY)
         .ok_or(PayloadError::Malformed("it has no `kms-key`"))?;
-    let name = std::str::from_utf8(&name)
+    let name = std::str::from_utf8(name)
         .map_err(|_| PayloadError::Malformed("the name of its key is not text"))?;
     let key = KeyUri::new(kms, name).map_err(|_| {
         PayloadError::Malformed("the name of its key does not have the form of its service")
     })?;
     Ok(Direct {
         key,
-        ciphertext: SecretVec::from(payload.data),
+        ciphertext: SecretVec::from(mem::take(&mut payload.data)),
     })
 }
 
@@ -48,7 +50,7 @@ impl Direct {
                 (KMS_KEY.to_owned(), self.key.resource().as_bytes().to_vec()),
             ]
             .into(),
-            data: std::mem::take(&mut *self.ciphertext),
+            data: mem::take(&mut *self.ciphertext),
             external_payloads: Vec::new(),
         }
     }

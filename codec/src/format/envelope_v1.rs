@@ -1,7 +1,7 @@
 //! Envelope version 1: `data` = nonce(12) ‖ AES-256-GCM ciphertext ‖ tag(16) under the data key itself, with no
 //! additional data.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem};
 
 use super::recipients::{parse_key, wrapped_in};
 use temporal_kms::support::SecretVec;
@@ -9,7 +9,7 @@ use temporal_kms::support::SecretVec;
 use crate::{
     EncryptionContext, KeyUri, Payload, PayloadError, WrappedDek,
     crypto::aead::{NONCE_LEN, TAG_LEN},
-    payload::{ENCODING, ENCODING_ENVELOPE, ENCRYPTED_DEK, KMS_KEY},
+    payload::{ENCODING, ENCODING_ENVELOPE, ENCRYPTED_DEK, KMS_KEY, Plain},
     types::Recipient,
 };
 
@@ -20,13 +20,13 @@ pub(crate) struct EnvelopeV1 {
     pub(crate) data: SecretVec,
 }
 
-pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV1, PayloadError> {
+pub(crate) fn parse(mut payload: Plain<Payload>) -> Result<EnvelopeV1, PayloadError> {
     let key = payload
         .metadata
-        .remove(KMS_KEY)
-        .map(|name| parse_key(&name))
+        .get(KMS_KEY)
+        .map(|name| parse_key(name))
         .transpose()?;
-    let wrapped = wrapped_in(payload.metadata.remove(ENCRYPTED_DEK))?;
+    let wrapped = wrapped_in(payload.metadata.remove(ENCRYPTED_DEK).map(SecretVec::from))?;
     if payload.data.len() < NONCE_LEN + TAG_LEN {
         return Err(PayloadError::Malformed(
             "its data are shorter than a nonce and a tag",
@@ -35,7 +35,7 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV1, PayloadError> {
     Ok(EnvelopeV1 {
         key,
         wrapped,
-        data: SecretVec::from(payload.data),
+        data: SecretVec::from(mem::take(&mut payload.data)),
     })
 }
 

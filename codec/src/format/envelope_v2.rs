@@ -7,7 +7,7 @@
 //! | 2 | 32 | message id, never repeated under one data key |
 //! | 34 | 32 | key commitment |
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem};
 
 use temporal_kms::support::SecretVec;
 
@@ -20,6 +20,7 @@ use crate::{
     },
     payload::{
         ENCODING, ENCODING_ENVELOPE, ENCRYPTED_DEK, ENCRYPTION_CONTEXT, ENVELOPE_VERSION, KMS_KEY,
+        Plain,
     },
     types::{MAX_RECIPIENTS, Recipient},
 };
@@ -86,20 +87,22 @@ pub(crate) struct EnvelopeV2 {
     pub(crate) data: SecretVec,
 }
 
-pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
+pub(crate) fn parse(mut payload: Plain<Payload>) -> Result<EnvelopeV2, PayloadError> {
     let header = Header::parse(&payload.data)?;
-    let (recipients, context) = named_in(|name| payload.metadata.remove(name))?;
+    let (recipients, context) =
+        named_in(|name| payload.metadata.remove(name).map(SecretVec::from))?;
     Ok(EnvelopeV2 {
         header,
         recipients,
         context,
-        data: payload.data.into(),
+        data: mem::take(&mut payload.data).into(),
     })
 }
 
-/// The recipients and the context that an envelope's metadata name. `entry` gives an entry of the metadata.
+/// The recipients and the context that an envelope's metadata name. `entry` gives an entry of the metadata. Entries that are
+/// refused are erased: they may be those of a value that is not encrypted.
 pub(crate) fn named_in(
-    mut entry: impl FnMut(&str) -> Option<Vec<u8>>,
+    mut entry: impl FnMut(&str) -> Option<SecretVec>,
 ) -> Result<(Vec<Recipient>, EncryptionContext), PayloadError> {
     let context = entry(ENCRYPTION_CONTEXT).unwrap_or_default();
     let context = EncryptionContext::parse(&context)?;

@@ -6,7 +6,7 @@ use crate::{
     KeyUri, PayloadError, Scheme, WrappedDek,
     types::{MAX_RECIPIENTS, Recipient},
 };
-use temporal_kms::support::MAX_WRAPPED_LEN;
+use temporal_kms::support::{MAX_WRAPPED_LEN, SecretVec};
 
 /// Reads a key's name: a URI, or the bare resource name that codecs for Google Cloud KMS write.
 pub(super) fn parse_key(bytes: &[u8]) -> Result<KeyUri, PayloadError> {
@@ -20,17 +20,23 @@ pub(super) fn parse_key(bytes: &[u8]) -> Result<KeyUri, PayloadError> {
     parsed.map_err(|_| PayloadError::Malformed("the name of its key is not a key URI"))
 }
 
-/// Takes a wrapped data key from metadata.
-pub(super) fn wrapped_in(metadata: Option<Vec<u8>>) -> Result<WrappedDek, PayloadError> {
+/// Takes a wrapped data key from metadata. Other bytes are erased.
+pub(super) fn wrapped_in(metadata: Option<SecretVec>) -> Result<WrappedDek, PayloadError> {
     let bytes = metadata.ok_or(PayloadError::Malformed("it has no `encrypted-dek`"))?;
-    parse_wrapped(bytes)
+    check_len(&bytes)?;
+    Ok(WrappedDek::new(bytes.into_inner()))
 }
 
 /// Checks the length of a wrapped data key.
 pub(crate) fn parse_wrapped(bytes: Vec<u8>) -> Result<WrappedDek, PayloadError> {
-    match bytes.len() {
+    check_len(&bytes)?;
+    Ok(WrappedDek::new(bytes))
+}
+
+fn check_len(wrapped: &[u8]) -> Result<(), PayloadError> {
+    match wrapped.len() {
         0 => Err(PayloadError::Malformed("its wrapped data key is empty")),
-        1..=MAX_WRAPPED_LEN => Ok(WrappedDek::new(bytes)),
+        1..=MAX_WRAPPED_LEN => Ok(()),
         _ => Err(PayloadError::TooLarge {
             what: "the wrapped data key",
             limit: MAX_WRAPPED_LEN,

@@ -7,11 +7,12 @@ use super::{
     encrypted::KEY_ID,
     envelope_v1::{self, EnvelopeV1},
 };
+use temporal_kms::support::SecretVec;
 use temporal_kms_codec_proto::Metadata;
 
 use crate::{
     Payload, PayloadError,
-    payload::{ENCRYPTED_DEK, KMS_KEY},
+    payload::{ENCRYPTED_DEK, KMS_KEY, Plain},
 };
 
 /// The wrapped data key in base64.
@@ -21,19 +22,19 @@ pub(super) fn is_marked(metadata: &Metadata) -> bool {
     metadata.contains_key(DEK)
 }
 
-pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV1, PayloadError> {
-    let wrapped = payload.metadata.remove(DEK).unwrap_or_default();
-    let wrapped = STANDARD
-        .decode(wrapped)
+pub(crate) fn parse(mut payload: Plain<Payload>) -> Result<EnvelopeV1, PayloadError> {
+    let text = payload.metadata.get(DEK).map(Vec::as_slice);
+    let mut wrapped = SecretVec::default();
+    STANDARD
+        .decode_vec(text.unwrap_or_default(), &mut wrapped)
         .map_err(|_| PayloadError::Malformed("its `encryption-dek` is not base64"))?;
     let key = payload
         .metadata
         .remove(KEY_ID)
         .ok_or(PayloadError::Malformed("it has no `encryption-key-id`"))?;
-    payload.metadata = [
-        (ENCRYPTED_DEK.to_owned(), wrapped),
-        (KMS_KEY.to_owned(), key),
-    ]
-    .into();
+    for (name, value) in [(ENCRYPTED_DEK, wrapped.into_inner()), (KMS_KEY, key)] {
+        let replaced = payload.metadata.insert(name.to_owned(), value);
+        drop(replaced.map(SecretVec::from));
+    }
     envelope_v1::parse(payload)
 }

@@ -21,7 +21,9 @@ fn payload(metadata: &[(&str, &[u8])], data: &[u8]) -> Payload {
 }
 
 fn parsed(payload: Payload) -> Result<Parsed, PayloadError> {
-    Marker::of(&payload).expect("a marker").parse(payload)
+    Marker::of(&payload)
+        .expect("a marker")
+        .parse(Plain::new(payload))
 }
 
 fn malformed(payload: Payload) -> &'static str {

@@ -16,9 +16,8 @@ use super::{
         decode_any_base64, decode_base64_in_pieces, decode_base64_with_room, decode_usual_base64,
     },
     limits::{Limits, MAX_METADATA},
-    partial::{Erase as _, Partial},
 };
-use crate::{Data, Metadata, Room, SharedPayload};
+use crate::{Data, Erase as _, Metadata, Plain, Room, SharedPayload};
 
 /// The payloads of a body, or `None` when the body must be read the other way.
 pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<SharedPayload>> {
@@ -41,9 +40,9 @@ pub(super) fn payloads_in_parts<'b>(
         last_data: 0,
     };
     // The other way reads again what is read in vain.
-    let mut payloads = Partial::default();
+    let mut payloads = Plain::<Vec<SharedPayload>>::default();
     if body(&mut reader, limits, room, last, &mut payloads).is_some() {
-        return Some(payloads.whole());
+        return Some(payloads.into_inner());
     }
     drop(payloads);
     // The last metadata were also here, so they are erased now. Metadata that the caller has elsewhere are left.
@@ -95,8 +94,8 @@ pub type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
 
 fn payload<'b>(reader: &mut Reader<'b>, room: Room, last: &mut Last<'b>) -> Option<SharedPayload> {
     reader.token(b'{')?;
-    let mut metadata = Partial::<Option<Arc<Metadata>>>::default();
-    let mut data = Partial::<Option<Data>>::default();
+    let mut metadata = Plain::<Option<Arc<Metadata>>>::default();
+    let mut data = Plain::<Option<Data>>::default();
     if reader.token(b'}').is_none() {
         loop {
             if data.is_none() && reader.name(br#""data""#).is_some() {
@@ -111,7 +110,7 @@ fn payload<'b>(reader: &mut Reader<'b>, room: Room, last: &mut Last<'b>) -> Opti
             }
         }
     }
-    let (metadata, data) = (metadata.whole(), data.whole());
+    let (metadata, data) = (metadata.into_inner(), data.into_inner());
     let data = data.unwrap_or_default();
     Some(SharedPayload::new(metadata.unwrap_or_default(), data))
 }
@@ -135,9 +134,9 @@ fn shared_metadata<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<A
 
 fn metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
     reader.token(b'{')?;
-    let mut metadata = Partial::<Metadata>::default();
+    let mut metadata = Plain::<Metadata>::default();
     if reader.token(b'}').is_some() {
-        return Some(metadata.whole());
+        return Some(metadata.into_inner());
     }
     loop {
         let name = reader.string()?.joined();
@@ -153,7 +152,7 @@ fn metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
         let value = reader.string()?.decoded(Room::default())?;
         entry.insert(value.into_vec());
         if !reader.has_next(b'}')? {
-            return Some(metadata.whole());
+            return Some(metadata.into_inner());
         }
     }
 }

@@ -4,14 +4,11 @@ use std::{fmt, sync::Arc, vec};
 
 use base64_simd::STANDARD;
 
-use super::{
-    partial::Erase as _,
-    write::{
-        BEGINNING, END, Separator, body_len, metadata_len, push_before_data, push_behind_data,
-        push_metadata,
-    },
+use super::write::{
+    BEGINNING, END, Separator, body_len, metadata_len, push_before_data, push_behind_data,
+    push_metadata,
 };
-use crate::{Metadata, SharedPayload, parts::erase_unshared};
+use crate::{Erase as _, Metadata, SharedPayload, parts::erase_unshared};
 
 /// `{"payloads":[…]}` in pieces, which together are the text that [`write_payloads`](super::write_payloads) gives.
 ///

@@ -10,9 +10,10 @@ use super::{
     error::{Field, JsonError, Place, Position},
     fast,
     limits::{Limits, MAX_METADATA},
-    partial::{Erase, Partial},
 };
-use crate::{Payload, Payloads, Room, SharedPayload, payload::ExternalPayloadDetails};
+use crate::{
+    Erase, Payload, Payloads, Plain, Room, SharedPayload, payload::ExternalPayloadDetails,
+};
 
 /// How many externally stored parts a payload may name.
 const MAX_EXTERNAL_PAYLOADS: usize = 64;
@@ -86,15 +87,15 @@ pub fn parse_payload(json: &[u8]) -> Result<Payload, JsonError> {
     parse(json, &context, PayloadObject(&context))
 }
 
-fn parse<'de, T: Erase>(
+fn parse<'de, T: Erase + Default>(
     json: &'de [u8],
     context: &Context,
-    seed: impl DeserializeSeed<'de, Value = Partial<T>>,
+    seed: impl DeserializeSeed<'de, Value = Plain<T>>,
 ) -> Result<T, JsonError> {
     let text = text(json)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     seed.deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value.whole()))
+        .and_then(|value| deserializer.end().map(|()| value.into_inner()))
         .map_err(|error| context.explain(&error))
 }
 
@@ -187,7 +188,7 @@ impl Context {
     }
 }
 
-/// A visitor that carries the context, and is its own seed. What can be plaintext is [`Partial`] until the whole text is read.
+/// A visitor that carries the context, and is its own seed. What can be plaintext is [`Plain`] until the whole text is read.
 macro_rules! node {
     ($name:ident -> $value:ty { $($methods:tt)* }) => {
         struct $name<'c>(&'c Context);
@@ -212,7 +213,7 @@ macro_rules! node {
     };
 }
 
-node!(Body -> Partial<Vec<Payload>> {
+node!(Body -> Plain<Vec<Payload>> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut payloads = None;
         while let Some(key) = map.next_key_seed(KnownKey)? {
@@ -227,17 +228,17 @@ node!(Body -> Partial<Vec<Payload>> {
     }
 });
 
-node!(PayloadList -> Partial<Vec<Payload>> {
+node!(PayloadList -> Plain<Vec<Payload>> {
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Partial::default())
+        Ok(Plain::default())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut payloads = Partial::<Vec<Payload>>::default();
+        let mut payloads = Plain::<Vec<Payload>>::default();
         loop {
             self.0.payload.set(Some(payloads.len()));
             match list.next_element_seed(PayloadInList(self.0))? {
-                Some(payload) => payloads.push(payload.whole()),
+                Some(payload) => payloads.push(payload.into_inner()),
                 None => break,
             }
         }
@@ -250,7 +251,7 @@ node!(PayloadList -> Partial<Vec<Payload>> {
 struct PayloadInList<'c>(&'c Context);
 
 impl<'de> DeserializeSeed<'de> for PayloadInList<'_> {
-    type Value = Partial<Payload>;
+    type Value = Plain<Payload>;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         if self
@@ -266,7 +267,7 @@ impl<'de> DeserializeSeed<'de> for PayloadInList<'_> {
     }
 }
 
-node!(PayloadObject -> Partial<Payload> {
+node!(PayloadObject -> Plain<Payload> {
     fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
         Err(self.0.fail_at(Field::Payload, Fault::NullPayload))
     }
@@ -293,21 +294,21 @@ node!(PayloadObject -> Partial<Payload> {
             }
         }
         self.0.field.set(Field::Payload);
-        Ok(Partial::from(Payload {
-            metadata: metadata.map(Partial::whole).unwrap_or_default(),
-            data: data.map(Partial::whole).unwrap_or_default(),
+        Ok(Plain::new(Payload {
+            metadata: metadata.map(Plain::into_inner).unwrap_or_default(),
+            data: data.map(Plain::into_inner).unwrap_or_default(),
             external_payloads: external.unwrap_or_default(),
         }))
     }
 });
 
-node!(Metadata -> Partial<crate::Metadata> {
+node!(Metadata -> Plain<crate::Metadata> {
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Partial::default())
+        Ok(Plain::default())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut metadata = Partial::<crate::Metadata>::default();
+        let mut metadata = Plain::<crate::Metadata>::default();
         while let Some(key) = map.next_key::<String>()? {
             if metadata.len() == MAX_METADATA {
                 let limit = MAX_METADATA;
@@ -315,7 +316,7 @@ node!(Metadata -> Partial<crate::Metadata> {
             }
             self.0.field.set(Field::MetadataValue);
             match metadata.entry(key) {
-                Entry::Vacant(slot) => slot.insert(map.next_value_seed(Bytes(self.0))?.whole()),
+                Entry::Vacant(slot) => slot.insert(map.next_value_seed(Bytes(self.0))?.into_inner()),
                 Entry::Occupied(_) => return Err(self.0.fail(Fault::Duplicate)),
             };
         }
@@ -323,13 +324,13 @@ node!(Metadata -> Partial<crate::Metadata> {
     }
 });
 
-node!(Bytes -> Partial<Vec<u8>> {
+node!(Bytes -> Plain<Vec<u8>> {
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Partial::default())
+        Ok(Plain::default())
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        let bytes = decode_base64(text.as_bytes()).map(Partial::from);
+        let bytes = decode_base64(text.as_bytes()).map(Plain::new);
         bytes.ok_or_else(|| self.0.fail(Fault::NotBase64))
     }
 });

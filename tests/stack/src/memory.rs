@@ -1,13 +1,15 @@
 //! The memory of a process: another one, or that of the test.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs::File,
+    io::{self, Read as _},
     ops::Range,
     os::unix::fs::FileExt as _,
     process,
+    sync::LazyLock,
 };
 
+use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use crate::{Forms, Masked};
@@ -20,6 +22,9 @@ const ENTRIES: usize = 1 << 20;
 /// How much is read at a time. Pieces overlap by more than any form of a secret has.
 const PIECE: usize = 4 << 20;
 const OVERLAP: usize = 64 << 10;
+/// Room for the usual `/proc/PID/maps`, and for the parts of one region.
+const MAPS: usize = 512 << 10;
+const PARTS: usize = 8 << 10;
 
 /// The form in which the memory of a process holds `secret`, if it does.
 ///
@@ -30,34 +35,62 @@ const OVERLAP: usize = 64 << 10;
 /// As [`Forms::of`].
 pub fn memory_holds(id: u32, secret: &[u8]) -> io::Result<Option<&'static str>> {
     let forms = Forms::of(secret);
-    find_in_memory(id, |bytes| forms.find_in(bytes))
+    Search::new().find(id, |bytes| forms.find_in(bytes))
 }
 
-/// Whether the memory of this process holds a secret in the clear.
+/// The search in this process. Its memory is taken once: what a later search takes could be what it looks into, freed and not
+/// erased.
+static OWN: LazyLock<Mutex<Search>> = LazyLock::new(|| Mutex::new(Search::new()));
+
+/// Whether the memory of this process holds a secret in the clear. One search at a time: it would find the copies of another one.
+///
+/// The first search takes memory. To look for what was freed, search once before it is freed.
 ///
 /// # Errors
 /// The memory cannot be read.
 pub fn own_memory_holds(secret: &Masked) -> io::Result<bool> {
-    let found = find_in_memory(process::id(), |bytes| secret.is_in(bytes).then_some(()));
+    let mut search = OWN.lock();
+    let found = search.find(process::id(), |bytes| secret.is_in(bytes).then_some(()));
+    // The next search must not find this copy.
+    search.piece.fill(0);
     found.map(|found| found.is_some())
 }
 
-/// What `find` finds in the memory of a process.
-fn find_in_memory<T>(id: u32, find: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
-    let maps = fs::read_to_string(format!("/proc/{id}/maps"))?;
-    let memory = File::open(format!("/proc/{id}/mem"))?;
-    let pages = File::open(format!("/proc/{id}/pagemap"))?;
-    // A process that looks into itself must not find its own copy the next time.
-    let mut piece = Zeroizing::new(vec![0; PIECE + OVERLAP]);
-    for region in maps.lines().filter_map(region) {
-        for part in used_parts(&pages, &region)? {
-            let found = find_in_part(&memory, part, &find, &mut piece);
-            if found.is_some() {
-                return Ok(found);
-            }
+/// A search in the memory of a process, with the memory that it takes itself.
+struct Search {
+    maps: String,
+    entries: Vec<u8>,
+    parts: Vec<Range<u64>>,
+    piece: Zeroizing<Vec<u8>>,
+}
+
+impl Search {
+    fn new() -> Self {
+        Self {
+            maps: String::with_capacity(MAPS),
+            entries: vec![0; ENTRIES],
+            parts: Vec::with_capacity(PARTS),
+            piece: Zeroizing::new(vec![0; PIECE + OVERLAP]),
         }
     }
-    Ok(None)
+
+    /// What `find` finds in the memory of a process.
+    fn find<T>(&mut self, id: u32, find: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
+        self.maps.clear();
+        File::open(format!("/proc/{id}/maps"))?.read_to_string(&mut self.maps)?;
+        let memory = File::open(format!("/proc/{id}/mem"))?;
+        let pages = File::open(format!("/proc/{id}/pagemap"))?;
+        for region in self.maps.lines().filter_map(region) {
+            find_used_parts(&pages, &region, &mut self.entries, &mut self.parts)?;
+            for part in &self.parts {
+                let found = find_in_part(&memory, part, &find, &mut self.piece);
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// The addresses of a line of `/proc/PID/maps`. `None` for memory that cannot be read, and for unchanged files.
@@ -73,10 +106,14 @@ fn region(line: &str) -> Option<Range<u64>> {
 }
 
 /// The parts of a region that have pages. Programs reserve far more than they use.
-fn used_parts(pages: &File, region: &Range<u64>) -> io::Result<Vec<Range<u64>>> {
+fn find_used_parts(
+    pages: &File,
+    region: &Range<u64>,
+    entries: &mut [u8],
+    parts: &mut Vec<Range<u64>>,
+) -> io::Result<()> {
     let (mut page, last) = (region.start / PAGE, region.end / PAGE);
-    let mut parts: Vec<Range<u64>> = Vec::new();
-    let mut entries = vec![0; ENTRIES];
+    parts.clear();
     while page < last {
         let wanted = usize::try_from((last - page) * 8).map_or(ENTRIES, |n| n.min(ENTRIES));
         let read = pages.read_at(entries.get_mut(..wanted).unwrap_or_default(), page * 8)?;
@@ -95,12 +132,12 @@ fn used_parts(pages: &File, region: &Range<u64>) -> io::Result<Vec<Range<u64>>> 
             page += 1;
         }
     }
-    Ok(parts)
+    Ok(())
 }
 
 fn find_in_part<T>(
     memory: &File,
-    part: Range<u64>,
+    part: &Range<u64>,
     find: impl Fn(&[u8]) -> Option<T>,
     piece: &mut [u8],
 ) -> Option<T> {

@@ -291,3 +291,45 @@ async fn what_decompression_makes_of_a_request_stays_within_the_answer_and_one_p
     let refusal = run_within(&served, Operation::Decode, &body, &limits).await;
     assert!(matches!(refusal, Err(RequestError::Busy)));
 }
+
+/// Payloads wait behind one whose data key must be unwrapped. None of them may be opened before those ahead of it are counted.
+#[tokio::test]
+async fn payloads_behind_an_unknown_data_key_stay_within_the_answer_and_one_payload() {
+    const SIZE: usize = 64 << 10;
+
+    let zstd = Compression::Zstd {
+        level: 3,
+        min_bytes: 1,
+    };
+    for compression in [Compression::None, zstd] {
+        let key = FaultyKey::new("default");
+        let codec = || {
+            let namespace = Namespace::new("default").unwrap();
+            let builder = Codec::builder(namespace).encrypt_with(key.clone());
+            builder.compression(compression).build().unwrap()
+        };
+        let (codec, other) = (codec(), codec());
+        let large = Payload {
+            data: vec![b'a'; SIZE],
+            ..Payload::default()
+        };
+        let mut sealed = other.encode(vec![Payload::default()]).await.unwrap();
+        sealed.extend(codec.encode(vec![large; 15]).await.unwrap());
+        // From now on the data key of the large ones is known.
+        codec.decode(vec![sealed[1].clone()]).await.unwrap();
+        let before = codec.stats().opened;
+        let body = json::write_payloads(&sealed);
+        let served = NamespaceCodec::new(codec.clone(), OnUndecodable::Fail);
+        let limits = Limits {
+            max_answer: 2 * SIZE - 1,
+            ..Limits::default()
+        };
+        let refusal = run_within(&served, Operation::Decode, &body, &limits).await;
+        assert!(
+            matches!(refusal, Err(RequestError::AnswerTooLarge { .. })),
+            "{compression:?}"
+        );
+        // The first one, and two large ones: the second exceeds the limit.
+        assert_eq!(codec.stats().opened - before, 3, "{compression:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Keys and plaintext are erased when a codec ends, and when a batch fails. The test looks into the memory of its own
 //! process, because that of a server cannot be read after its end. It keeps what it looks for in masked form.
 
-use std::sync::Arc;
+use std::{hint::black_box, iter::repeat_n, sync::Arc};
 
 use async_trait::async_trait;
 use dev_servers::{Masked, own_memory_holds};
@@ -87,16 +87,65 @@ impl Worker {
     }
 }
 
-/// A secret that differs from those of other tests.
-fn secret(number: u8) -> Masked {
-    Masked::of((0..32).map(|at: u8| at.wrapping_mul(57) ^ number))
+/// What the data and the metadata of a payload hold.
+struct Secrets {
+    data: Masked,
+    metadata: Masked,
 }
 
-fn payload(data: &Masked) -> Payload {
-    Payload {
-        data: data.bytes().collect(),
-        ..Payload::default()
+impl Secrets {
+    const LEN: u8 = 32;
+
+    /// They differ from those of other tests.
+    fn new(number: u8) -> Self {
+        let secret = |number: u8| {
+            let bytes = (0..Self::LEN).map(|at| at.wrapping_mul(57) ^ number);
+            Masked::of(bytes)
+        };
+        Self {
+            data: secret(2 * number),
+            metadata: secret(2 * number + 1),
+        }
     }
+
+    fn payload(&self) -> Payload {
+        Payload {
+            metadata: [("note".to_owned(), surrounded(&self.metadata))].into(),
+            data: surrounded(&self.data),
+            ..Payload::default()
+        }
+    }
+
+    /// Whether both are in memory.
+    fn are_held(&self) -> bool {
+        holds(&self.data) && holds(&self.metadata)
+    }
+
+    #[track_caller]
+    fn assert_held(&self) {
+        assert!(
+            self.are_held(),
+            "the payloads are not where this test looks"
+        );
+    }
+
+    #[track_caller]
+    fn assert_erased(&self) {
+        assert!(!holds(&self.data), "the data are still in memory");
+        assert!(!holds(&self.metadata), "the metadata are still in memory");
+    }
+}
+
+/// A secret with other bytes around it. Allocators write into memory that was freed, at its start and its end.
+fn surrounded(secret: &Masked) -> Vec<u8> {
+    const FILLER: usize = 400;
+
+    // A vector that grows would leave a copy behind.
+    let mut bytes: Vec<u8> = Vec::with_capacity(FILLER + usize::from(Secrets::LEN) + FILLER);
+    bytes.extend(repeat_n(0xa5_u8, FILLER));
+    bytes.extend(secret.bytes());
+    bytes.extend(repeat_n(0xa5_u8, FILLER));
+    bytes
 }
 
 fn holds(secret: &Masked) -> bool {
@@ -131,32 +180,64 @@ fn a_data_key_is_not_in_memory_after_a_shutdown() {
     wait_until_erased(&data_key);
 }
 
+/// What was freed and not erased is not overwritten by the search itself. Otherwise the tests below would prove nothing.
+#[test]
+fn a_payload_that_was_not_erased_is_found() {
+    /// Another test may use the memory again.
+    const ATTEMPTS: usize = 10;
+
+    let secrets = Secrets::new(0);
+    let is_found = (0..ATTEMPTS).any(|_| {
+        let payload = black_box(secrets.payload());
+        secrets.assert_held();
+        drop(payload);
+        secrets.are_held()
+    });
+    assert!(is_found, "a search does not see memory that was freed");
+}
+
 #[test]
 fn a_batch_that_cannot_be_encrypted_is_not_in_memory() {
     let sealed = Worker::start().seal(Payload::default());
     for (number, sealed) in [(1, None), (2, Some(sealed))] {
-        let secret = secret(number);
+        let secrets = Secrets::new(number);
         let worker = Worker::start();
         worker.lose_key();
-        let batch = [payload(&secret), payload(&secret)];
+        let batch = [secrets.payload(), secrets.payload()];
         let batch: Vec<_> = batch.into_iter().chain(sealed).collect();
-        assert!(holds(&secret), "the payloads are not where this test looks");
+        secrets.assert_held();
         assert!(worker.encode(batch).is_err());
-        wait_until_erased(&secret);
+        secrets.assert_erased();
     }
 }
 
 #[test]
 fn what_was_decrypted_of_a_batch_that_fails_is_not_in_memory() {
     let (worker, other) = (Worker::start(), Worker::start());
-    let secret = secret(3);
-    let known = worker.seal(payload(&secret));
-    let unknown = other.seal(payload(&secret));
+    let secrets = Secrets::new(3);
+    let known = worker.seal(secrets.payload());
+    let unknown = other.seal(secrets.payload());
     let opened = worker.decode(vec![known.clone()]).map(Plain::new);
-    assert!(holds(&secret), "the payload is not where this test looks");
+    secrets.assert_held();
     drop(opened);
     worker.lose_key();
     let batch = vec![known.clone(), unknown, known];
     assert!(worker.decode(batch).is_err());
-    wait_until_erased(&secret);
+    secrets.assert_erased();
+}
+
+/// The codec tries to open such a value, and has a second copy of it.
+#[test]
+fn a_value_that_is_marked_as_encrypted_is_not_in_memory_once_its_owner_erases_it() {
+    let worker = Worker::start();
+    let secrets = Secrets::new(4);
+    let mut marked = secrets.payload();
+    let encoding = b"binary/encrypted".to_vec();
+    marked.metadata.insert("encoding".to_owned(), encoding);
+    let sealed = worker.seal(marked);
+    let opened = worker.decode(vec![sealed]).map(Plain::new);
+    assert!(opened.is_ok());
+    secrets.assert_held();
+    drop(opened);
+    secrets.assert_erased();
 }

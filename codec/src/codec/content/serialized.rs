@@ -13,7 +13,7 @@ use temporal_kms::support::{SecretVec, erase, erase_vec};
 use temporal_kms_codec_proto::{Metadata, OncePerMetadata, PayloadParts, Room};
 
 use super::{DATA, EXTERNAL_PAYLOADS, METADATA};
-use crate::payload::erase_metadata;
+use crate::payload::Erase as _;
 
 /// The length of the serialized form.
 pub(crate) fn len(payload: &impl PayloadParts) -> usize {
@@ -171,8 +171,8 @@ impl Serializer {
     /// Erases the last metadata, unless another payload has them.
     fn forget(&mut self) {
         erase_vec(&mut self.metadata);
-        if let Some(last) = self.last.take() {
-            erase_metadata(last);
+        if let Some(mut last) = self.last.take() {
+            last.erase();
         }
     }
 }
