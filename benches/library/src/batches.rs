@@ -17,9 +17,10 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// Encodes a batch and decodes it again, in rounds.
+    /// Encodes a batch of so many bytes and decodes it again, in rounds.
     pub(crate) fn measure<P: Clone, E, D>(
         plain: &[P],
+        bytes: usize,
         encode: &impl Fn(Vec<P>) -> Result<Vec<P>, E>,
         decode: &impl Fn(Vec<P>) -> Result<Vec<P>, D>,
     ) -> anyhow::Result<Self>
@@ -29,8 +30,8 @@ impl Numbers {
     {
         let sealed = encode(plain.to_vec())?;
         let works: [Work<'_>; 2] = [
-            Box::new(|count| batches(plain, count, encode)),
-            Box::new(|count| batches(&sealed, count, decode)),
+            Box::new(|count| batches(plain, bytes, count, encode)),
+            Box::new(|count| batches(&sealed, bytes, count, decode)),
         ];
         let [encode_ns, decode_ns] = medians(works, plain.len())?;
         Ok(Self {
@@ -42,21 +43,25 @@ impl Numbers {
     }
 }
 
-/// The time of `count` batches. The copies that go in are made before, and what comes out is dropped afterwards.
+/// The time of `count` batches of so many bytes. The copies that go in are made before, and what comes out is dropped
+/// afterwards.
 pub(crate) fn batches<P: Clone, E>(
     payloads: &[P],
+    bytes: usize,
     count: usize,
     work: &impl Fn(Vec<P>) -> Result<Vec<P>, E>,
 ) -> anyhow::Result<Duration>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    /// More copies at once would measure the memory of the machine.
-    const AT_ONCE: usize = 32;
+    /// More copies at once would measure the memory of the machine: a program seldom holds so many.
+    const MOST_AT_ONCE: usize = 32;
+    const BYTES_AT_ONCE: usize = 1 << 20;
+    let at_once = (BYTES_AT_ONCE / bytes.max(1)).clamp(1, MOST_AT_ONCE);
     let mut took = Duration::ZERO;
     let mut left = count;
     while left > 0 {
-        let now = left.min(AT_ONCE);
+        let now = left.min(at_once);
         left -= now;
         let given: Vec<Vec<P>> = (0..now).map(|_| payloads.to_vec()).collect();
         let mut done = Vec::with_capacity(now);

@@ -65,8 +65,8 @@ fn row(runtime: &Runtime, codec: &Codec, size: usize, batch: usize) -> anyhow::R
     let works: [Work<'_>; 4] = [
         Box::new(move |count| Ok(raw_seal(size, count * batch))),
         Box::new(move |count| raw_open(size, count * batch)),
-        Box::new(|count| batches(&plain, count, &encode)),
-        Box::new(|count| batches(&sealed, count, &decode)),
+        Box::new(|count| batches(&plain, size * batch, count, &encode)),
+        Box::new(|count| batches(&sealed, size * batch, count, &decode)),
     ];
     let [raw_seal_ns, raw_open_ns, encode_ns, decode_ns] = medians(works, batch)?;
     Ok(Row {

@@ -26,5 +26,5 @@ pub(crate) fn measure(
         |payloads: Vec<Payload>| runtime.block_on(PayloadCodec::encode(codec, &context, payloads));
     let decode =
         |payloads: Vec<Payload>| runtime.block_on(PayloadCodec::decode(codec, &context, payloads));
-    Numbers::measure(&plain, &encode, &decode)
+    Numbers::measure(&plain, size * batch, &encode, &decode)
 }

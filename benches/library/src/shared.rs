@@ -29,5 +29,5 @@ pub(crate) fn measure(
         let opened = payloads.into_iter().map(|one| known.decode_shared(one));
         opened.collect::<Result<Vec<_>, _>>().map_err(|_| Unknown)
     };
-    Numbers::measure(&plain, &encode, &decode)
+    Numbers::measure(&plain, size * batch, &encode, &decode)
 }

@@ -96,13 +96,13 @@ impl SigningExam<'_> {
 }
 
 impl First {
-    async fn try_on(signer: &dyn Signer) -> Self {
-        let signed = signer.sign(TRIAL).await;
+    async fn try_on(key: &dyn Signer) -> Self {
+        let signed = key.sign(TRIAL).await;
         let version = signed
             .as_ref()
             .ok()
             .and_then(|signature| signature.version.as_deref());
-        let published = signer.public_key(version).await;
+        let published = key.public_key(version).await;
         Self { signed, published }
     }
 
