@@ -67,28 +67,25 @@ impl Authenticator {
             faults.extend(found);
             Peers::default()
         });
-        let web = match Web::open(&config.web) {
-            Ok(web) => web,
-            Err(fault) => {
+        let web = match config.calls_issuers().then(|| Web::open(&config.web)) {
+            None => None,
+            Some(Ok(web)) => Some(web),
+            Some(Err(fault)) => {
                 faults.push(fault);
                 return Err(faults);
             }
         };
-        let issuers = config.issuers.iter();
         let known = previous.filter(|previous| previous.web == config.web);
-        let issuers: Vec<Arc<Issuer>> = issuers
-            .map(|(name, config)| {
+        let issuers = web.iter().flat_map(|web| {
+            let issuers = config.issuers.iter();
+            issuers.map(move |(name, config)| {
                 let known = known.and_then(|known| known.issuer(name));
-                let issuer = Issuer::new(
-                    name,
-                    config.clone(),
-                    web.clone(),
-                    known.map(|issuer| &**issuer),
-                );
-                Arc::new(issuer)
+                let known = known.map(|issuer| &**issuer);
+                Arc::new(Issuer::new(name, config.clone(), web.clone(), known))
             })
-            .collect();
-        let login = config.login.as_ref().and_then(|login| {
+        });
+        let issuers: Vec<Arc<Issuer>> = issuers.collect();
+        let login = config.login.as_ref().zip(web).and_then(|(login, web)| {
             let issuer = issuers
                 .iter()
                 .find(|issuer| issuer.name() == login.issuer)?;

@@ -103,6 +103,13 @@ impl AuthConfig {
             && self.login.is_none()
     }
 
+    /// Whether issuers are called. If not, their client is not set up: it reads all certificates of the system, which takes
+    /// longer than the rest of the start.
+    pub(super) fn calls_issuers(&self) -> bool {
+        // A file of authorities is examined even if nobody needs it.
+        !self.issuers.is_empty() || self.web != WebConfig::default()
+    }
+
     /// A section that authenticates nobody. Its author expects authentication.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
