@@ -225,9 +225,17 @@ impl Request<'_> {
         let mut others = stream::iter((start..).zip(others))
             .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
             .buffered(CONCURRENT);
+        let (mut taken, mut payloads) = (Taken::default(), 0);
         while let Some(decoded) = others.next().await {
-            if let Some(decoded) = decoded?.into_inner() {
-                answered.push(decoded);
+            let Some(decoded) = decoded?.into_inner() else {
+                continue;
+            };
+            taken.add(decoded.payload());
+            payloads += 1;
+            answered.push(decoded);
+            if payloads >= STEP_PAYLOADS || taken.content > STEP_BYTES {
+                (taken, payloads) = (Taken::default(), 0);
+                yield_now().await;
             }
         }
         Ok(answered)

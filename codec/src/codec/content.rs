@@ -199,7 +199,7 @@ fn entries(mut serialized: &[u8]) -> Result<usize, PayloadError> {
     Ok(metadata.max(external))
 }
 
-/// Whether `prost` would read an entry of the metadata.
+/// Whether `prost` would read an entry of the metadata. Entries with groups are refused.
 fn check_entry(mut entry: &[u8]) -> Result<(), PayloadError> {
     while !entry.is_empty() {
         let (tag, wire_type) = decode_key(&mut entry).map_err(|_| NOT_A_PAYLOAD)?;
@@ -210,6 +210,8 @@ fn check_entry(mut entry: &[u8]) -> Result<(), PayloadError> {
             ENTRY_KEY => {
                 str::from_utf8(delimited(&mut entry)?).map_err(|_| NOT_A_PAYLOAD)?;
             }
+            // No SDK writes groups, and `prost` counts their depth from outside.
+            _ if wire_type == WireType::StartGroup => return Err(NOT_A_PAYLOAD),
             _ => skip(wire_type, tag, &mut entry)?,
         }
     }
@@ -288,7 +290,7 @@ mod tests {
     }
 
     proptest! {
-        /// An entry is whole exactly where `prost` reads it.
+        /// An entry is whole exactly where `prost` reads it. One with groups may be refused.
         #[test]
         fn entries_are_checked_as_they_are_read(
             entry in prop_oneof![
@@ -299,8 +301,13 @@ mod tests {
             let length = u8::try_from(entry.len()).unwrap();
             let serialized = [&[0x0a, length][..], &entry].concat();
             let read = Payload::decode(serialized.as_slice());
-            prop_assert_eq!(check_entry(&entry).is_ok(), read.is_ok());
-            prop_assert_eq!(decode(&serialized).ok(), read.ok());
+            let (checked, decoded) = (check_entry(&entry), decode(&serialized).ok());
+            prop_assert_eq!(checked.is_ok(), decoded.is_some());
+            // The lowest bits of a tag are the wire type. Here they may be something else.
+            let may_have_groups = entry.iter().any(|byte| byte & 7 == 3);
+            if decoded.is_some() || !may_have_groups {
+                prop_assert_eq!(decoded, read.ok());
+            }
         }
     }
 

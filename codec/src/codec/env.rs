@@ -223,5 +223,5 @@ fn of_variable(error: Error) -> Error {
     named(variable)(problem).into()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "local"))]
 mod tests;

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use temporal_kms_codec_proto::Metadata;
 
+use crate::payload::Plain;
+
 /// `message Payload`: fields 1 and 2, and the fields of an entry of the map. All of them have a length before them.
 const METADATA: u8 = 0x0a;
 const DATA: u8 = 0x12;
@@ -48,12 +50,12 @@ pub(super) fn metadata(serialized: &[u8]) -> Option<Metadata> {
         bytes: serialized,
         at: 0,
     };
-    let mut metadata = Metadata::new();
+    let mut metadata = Plain::<Metadata>::default();
     while reader.byte().is_some() {
         let (key, value) = entry(serialized.get(reader.delimited()?)?)?;
-        metadata.insert(key, value);
+        drop(Plain::new(metadata.insert(key, value)));
     }
-    Some(metadata)
+    Some(metadata.into_inner())
 }
 
 /// One entry of the map. A serializer leaves out an empty key or value.
