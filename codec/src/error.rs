@@ -9,8 +9,9 @@ use crate::{Format, KeyUri, kms::ProviderError};
 
 /// Why a payload could not be encoded or decoded, split by who can do something about it.
 ///
-/// No variant holds key material, payload bytes or what a KMS answered: an error may be shown to a user, logged, or
-/// stored by Temporal in the clear.
+/// No variant holds key material, the data of a payload or what a KMS answered. An error may be shown to a user, logged,
+/// or stored by Temporal in the clear. Some variants name the keys, the namespace or the part of the context that a
+/// payload names.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -81,7 +82,7 @@ pub enum PayloadError {
         "the payload is encrypted with the static key `{id}`, which is not configured here; add it under `static_keys` (TEMPORAL_CODEC_STATIC_KEYS) if it is yours"
     )]
     UnknownStaticKey {
-        /// The id of the key, shortened and with control characters escaped.
+        /// The id of the key, shortened and with control characters escaped. It is metadata of the payload.
         id: String,
     },
     /// The payload was encrypted by something that no codec of this version opens.

@@ -22,7 +22,7 @@ impl<T: Erase> Plain<T> {
         Self(value)
     }
 
-    /// The value, which nobody erases any more.
+    /// Takes the value out. The caller must erase it.
     #[must_use]
     pub fn into_inner(mut self) -> T
     where

@@ -19,7 +19,8 @@ const AES_GCM: &[u8] = b"AES/GCM/NoPadding";
 
 /// A payload that a static key sealed.
 pub(crate) struct StaticKey {
-    /// The name of the key, which may be empty. It is a secret if the payload is a value that is not encrypted.
+    /// The name of the key, which may be empty. It is erased, because the payload may be a value that is only marked as
+    /// encrypted. An error that names an unknown key holds its first characters, and is not erased.
     pub(crate) id: Zeroizing<String>,
     pub(crate) data: SecretVec,
 }

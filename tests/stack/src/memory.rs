@@ -135,8 +135,9 @@ fn find_used_parts(
     Ok(())
 }
 
+/// What `find` finds in one part. A secret may lie across two pieces.
 fn find_in_part<T>(
-    memory: &File,
+    memory: &impl Memory,
     part: &Range<u64>,
     find: impl Fn(&[u8]) -> Option<T>,
     piece: &mut [u8],
@@ -144,16 +145,160 @@ fn find_in_part<T>(
     part.clone().step_by(PIECE).find_map(|start| {
         let left = usize::try_from(part.end - start).unwrap_or(usize::MAX);
         let wanted = left.min(piece.len());
-        // It may have been given back since the list was read.
-        let read = memory.read_at(piece.get_mut(..wanted).unwrap_or_default(), start);
-        let bytes = piece.get(..read.unwrap_or_default()).unwrap_or_default();
-        find(bytes)
+        find_in_piece(memory, start, &find, piece.get_mut(..wanted)?)
     })
+}
+
+/// What `find` finds in one piece. Pages may have been given back since the list of pages was read. They are skipped, and
+/// the bytes before and behind them are searched on their own.
+fn find_in_piece<T>(
+    memory: &impl Memory,
+    start: u64,
+    find: impl Fn(&[u8]) -> Option<T>,
+    piece: &mut [u8],
+) -> Option<T> {
+    // The bytes from `first` to `end` are consecutive, and not searched yet.
+    let (mut first, mut end) = (0_usize, 0_usize);
+    while let Some(rest) = piece.get_mut(end..)
+        && !rest.is_empty()
+    {
+        let address = start + end as u64;
+        match memory.read_from(address, rest) {
+            Ok(read) if read > 0 => end += read.min(rest.len()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => {
+                let found = piece.get(first..end).and_then(&find);
+                if found.is_some() {
+                    return found;
+                }
+                let to_next_page = PAGE - address % PAGE;
+                end = usize::try_from(to_next_page).map_or(piece.len(), |skipped| end + skipped);
+                first = end;
+            }
+        }
+    }
+    piece.get(first..end).and_then(find)
+}
+
+/// Memory with addresses. The memory of a test has missing pages.
+trait Memory {
+    /// Reads into `bytes`, and returns how many bytes were read. A page that is missing ends the bytes. It is an error, or
+    /// no byte is read, when the first page is missing.
+    fn read_from(&self, address: u64, bytes: &mut [u8]) -> io::Result<usize>;
+}
+
+/// `/proc/PID/mem`.
+impl Memory for File {
+    fn read_from(&self, address: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        self.read_at(bytes, address)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use memchr::memmem;
+
     use super::*;
+
+    const NEEDLE: &[u8] = b"a secret of 24 bytes ...";
+
+    /// Memory from address 0 on, of which a part is missing.
+    struct Pages {
+        bytes: Vec<u8>,
+        missing: Range<usize>,
+        /// The answer to a read of the missing part.
+        refusal: fn() -> io::Result<usize>,
+        /// How much one read gives at most.
+        most: usize,
+    }
+
+    impl Pages {
+        const LEN: usize = PIECE + 3 * 4096;
+
+        /// Memory that holds the needle at an address.
+        fn with_needle(at: usize) -> Self {
+            let mut bytes = vec![0; Self::LEN];
+            bytes[at..at + NEEDLE.len()].copy_from_slice(NEEDLE);
+            Self {
+                bytes,
+                missing: 0..0,
+                refusal: || Ok(0),
+                most: usize::MAX,
+            }
+        }
+
+        fn holds_needle(&self) -> bool {
+            let find = |bytes: &[u8]| memmem::find(bytes, NEEDLE);
+            let part = 0..Self::LEN as u64;
+            find_in_part(self, &part, find, &mut vec![0; PIECE + OVERLAP]).is_some()
+        }
+    }
+
+    impl Memory for Pages {
+        fn read_from(&self, address: u64, bytes: &mut [u8]) -> io::Result<usize> {
+            let start = usize::try_from(address).unwrap();
+            if self.missing.contains(&start) {
+                return (self.refusal)();
+            }
+            let end = match self.missing.start {
+                missing if start < missing => missing,
+                _ => self.bytes.len(),
+            };
+            let read = bytes.len().min(end - start).min(self.most);
+            bytes[..read].copy_from_slice(&self.bytes[start..start + read]);
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn pages_around_missing_ones_are_searched() {
+        let refusals: [fn() -> io::Result<usize>; 2] = [|| Ok(0), || Err(io::Error::other("gone"))];
+        let missing = 4096..3 * 4096;
+        for refusal in refusals {
+            for (at, is_found) in [
+                (4096 - NEEDLE.len(), true),
+                (4096 - 1, false),
+                (2 * 4096, false),
+                (3 * 4096 - 1, false),
+                (3 * 4096, true),
+                (PIECE, true),
+            ] {
+                let pages = Pages {
+                    missing: missing.clone(),
+                    refusal,
+                    ..Pages::with_needle(at)
+                };
+                assert_eq!(pages.holds_needle(), is_found, "at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_end_ends_the_search() {
+        let pages = Pages {
+            missing: PIECE..Pages::LEN,
+            ..Pages::with_needle(PIECE - NEEDLE.len())
+        };
+        assert!(pages.holds_needle());
+        let pages = Pages {
+            missing: 0..Pages::LEN,
+            ..pages
+        };
+        assert!(!pages.holds_needle());
+    }
+
+    #[test]
+    fn a_secret_across_two_reads_or_pieces_is_found() {
+        for at in [5000 - 3, PIECE - 3, Pages::LEN - NEEDLE.len()] {
+            for most in [5000, usize::MAX] {
+                let pages = Pages {
+                    most,
+                    ..Pages::with_needle(at)
+                };
+                assert!(pages.holds_needle(), "at {at}, {most} bytes at a time");
+            }
+        }
+    }
 
     #[test]
     fn only_memory_that_a_program_has_filled_is_searched() {

@@ -37,9 +37,11 @@ pub(super) async fn missing(
         return failed(advice.summary.clone(), advice.remedy.clone());
     }
     let elsewhere = service.elsewhere(key, credentials);
-    if let Some(place) = &elsewhere
-        && exists(&place.key, purpose, kms).await
-    {
+    let existence = match &elsewhere {
+        Some(place) => existence(&place.key, purpose, kms).await,
+        None => Existence::No,
+    };
+    if let (Some(place), Existence::Yes) = (&elsewhere, existence) {
         return failed(
             format!(
                 "wrong {}: {} has no such key that this caller may see, but {} has, which {} names",
@@ -48,8 +50,8 @@ pub(super) async fn missing(
             format!("name the key {}", place.key),
         );
     }
-    let hint = elsewhere.map_or_else(String::new, |place| {
-        let (kind, other, says) = (place.kind, place.other, place.named_by);
+    let hint = elsewhere.as_ref().map_or_else(String::new, |place| {
+        let (kind, other, says) = (place.kind, &place.other, &place.named_by);
         format!("; wrong {kind}? {says} names {other}")
     });
     if let Some(Advice {
@@ -65,6 +67,19 @@ pub(super) async fn missing(
         );
     }
     let create = advice::keys("create", key, purpose.create_arguments(), kms);
+    if let (Some(place), Existence::Unknown) = (&elsewhere, existence) {
+        return failed(
+            format!(
+                "{} has no such key that this caller may see; {}, which {} names, may have it, but does not let this caller \
+                 look",
+                place.own, place.other, place.named_by
+            ),
+            format!(
+                "if the {} is wrong, name the key {}; otherwise create the key: {create}",
+                place.kind, place.key
+            ),
+        );
+    }
     match in_same_place(key, kms).await {
         Ok(keys) if keys.is_empty() => failed(
             format!("there is no such key, nor any other in the same place{hint}"),
@@ -120,10 +135,23 @@ pub(super) fn other_place_hint(
     ))
 }
 
-async fn exists(key: &KeyUri, purpose: Purpose, kms: &Kms) -> bool {
-    match try_on(key, purpose, kms).await {
-        Ok(()) => true,
-        Err(error) => error.kind() == Kind::KeyDisabled,
+/// Whether a key exists, as far as its service tells this caller.
+#[derive(Clone, Copy)]
+enum Existence {
+    Yes,
+    No,
+    Unknown,
+}
+
+async fn existence(key: &KeyUri, purpose: Purpose, kms: &Kms) -> Existence {
+    let Err(error) = try_on(key, purpose, kms).await else {
+        return Existence::Yes;
+    };
+    match (purpose, error.kind()) {
+        (_, Kind::KeyDisabled) => Existence::Yes,
+        // A caller that only signs may not read the public key. The same error can mean that there is no such key.
+        (Purpose::Sign, Kind::PermissionDenied) => Existence::Unknown,
+        _ => Existence::No,
     }
 }
 

@@ -102,6 +102,37 @@ fn a_missing_signing_key_is_told_with_the_command_that_creates_it() {
 }
 
 #[test]
+fn a_signing_key_of_another_project_is_told_even_if_its_public_key_cannot_be_read() {
+    let bench = Bench::with_signing_key();
+    let url = bench.emulator.url();
+    let wrong = GCP_KEY.replace("projects/p/", "projects/q/");
+    let environment = [
+        ("GCP_KMS_ENDPOINT", url.as_str()),
+        ("GOOGLE_CLOUD_PROJECT", "p"),
+    ];
+    let arguments = ["--signing-key", &wrong];
+    let right = format!("name the key {GCP_KEY}");
+    let answer = bench.doctor(&arguments, &environment);
+    answer.stopped_at(
+        "key",
+        78,
+        &["wrong project", "GOOGLE_CLOUD_PROJECT", &right],
+    );
+
+    bench.faults(&["deny@GetPublicKey"]);
+    let answer = bench.doctor(&arguments, &environment);
+    answer.stopped_at(
+        "key",
+        78,
+        &[
+            "p, which GOOGLE_CLOUD_PROJECT names, may have it",
+            &right,
+            "--purpose sign-p256",
+        ],
+    );
+}
+
+#[test]
 fn a_wrong_signing_key_on_the_command_line_is_wrong_usage() {
     let bench = Bench::new();
     let answer = bench.doctor(&["--signing-key", "locl://a"], &[]);

@@ -1,5 +1,6 @@
-//! Keys and plaintext are erased when a codec ends, and when a batch fails. The test looks into the memory of its own
-//! process, because that of a server cannot be read after its end. It keeps what it looks for in masked form.
+//! The codec erases its keys when it ends, and plaintext when a batch fails. It also erases its copy of a value that is
+//! marked as encrypted. The tests look into the memory of their own process, because the memory of a server cannot be
+//! read after its end. They keep what they look for in masked form.
 
 use std::{hint::black_box, iter::repeat_n, sync::Arc};
 
