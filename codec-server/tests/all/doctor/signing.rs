@@ -82,6 +82,11 @@ fn signing_keys_are_checked_beside_those_of_a_configuration() {
     );
     let keys: Vec<_> = answer.all("key").iter().map(|f| &f["key"]).collect();
     assert_eq!(keys, [&json!("local://a"), &json!("local://releases")]);
+
+    // The configuration names the keyring.
+    let both = [&["--config", &file][..], &signing].concat();
+    let answer = bench.doctor(&[&both[..], &["--keyring", "elsewhere"]].concat(), &[]);
+    answer.stopped_at("configuration", 64, &["--keyring", "codec.toml", "[keys]"]);
 }
 
 #[test]
