@@ -34,7 +34,7 @@ pub mod fuzzing {
 use self::common::{
     audit_log, codec_args,
     exit::{self, PROGRAM, Status},
-    kms_args, output, payload_file, progress, table, wanted,
+    kms_args, missing_key, output, payload_file, progress, table, wanted,
 };
 
 /// Commands that run once say only what is wrong; that local keys are for development, the command says that creates them.

@@ -7,8 +7,8 @@ use std::{
 
 use clap::{
     Arg, Command, Error, Parser,
-    builder::Resettable,
-    error::{ContextKind, ContextValue},
+    builder::{Resettable, StyledStr},
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 use temporal_kms_codec::KeyUri;
 
@@ -32,7 +32,31 @@ pub fn parse<P: Parser>(arguments: &[OsString]) -> Result<P, Error> {
         .clone()
         .try_get_matches_from(arguments)
         .and_then(|mut matches| P::from_arg_matches_mut(&mut matches))
+        .map_err(|error| name_config(error, &command, arguments))
         .map_err(|error| without_secrets(name_variable(error, &command, arguments)))
+}
+
+/// Says how a configuration is named when it stands where the command takes no arguments.
+fn name_config(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
+    let is_name = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => !argument.starts_with('-'),
+        _ => false,
+    };
+    if error.kind() != ErrorKind::UnknownArgument || !is_name {
+        return error;
+    }
+    let mut used = command;
+    for argument in arguments.iter().skip(1) {
+        used = used.find_subcommand(argument).unwrap_or(used);
+    }
+    let takes_config = used
+        .get_arguments()
+        .any(|arg| arg.get_long() == Some("config") && !arg.is_hide_set());
+    if takes_config && used.get_positionals().next().is_none() {
+        let tip = StyledStr::from("name the file with '--config FILE'");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 /// Whether the arguments name a command that people use. A program starts its hidden commands itself.

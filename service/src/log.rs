@@ -151,12 +151,15 @@ pub fn init_command(program: &'static str, format: LogFormat, level: &'static st
         return init(format, level);
     }
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter(level))
+        .with_env_filter(filter(&format!("{QUIET_FOR_PEOPLE},{level}")))
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .event_format(ForPeople { program })
         .try_init();
 }
+
+/// Crates whose log repeats the error that the command shows anyway.
+const QUIET_FOR_PEOPLE: &str = "rustls_platform_verifier=off";
 
 fn filter(level: &str) -> EnvFilter {
     match wanted() {
@@ -223,6 +226,8 @@ impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.message = format!("{value:?}"),
+            // Where in its source a library has logged with the crate `log`.
+            name if name.starts_with("log.") => {}
             name => self.fields.push(format!("{name}: {value:?}")),
         }
     }
@@ -264,7 +269,7 @@ mod tests {
             .event_format(ForPeople { program: "program" })
             .finish();
         tracing::subscriber::with_default(log, || {
-            tracing::warn!(key = "local://k", file = %"a\u{1b}[2Jb", "careful");
+            tracing::warn!(key = "local://k", file = %"a\u{1b}[2Jb", log.line = 7, "careful");
             tracing::info!("done");
         });
         let text = String::from_utf8(lines.0.lock().clone()).unwrap();

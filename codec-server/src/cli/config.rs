@@ -6,7 +6,7 @@ mod explain;
 mod schema;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -27,7 +27,11 @@ pub(super) enum ConfigCommand {
     #[command(after_help = check::HELP)]
     Check {
         /// The configuration.
-        file: PathBuf,
+        #[arg(required = true)]
+        file: Option<PathBuf>,
+        /// The configuration, as other commands name it.
+        #[arg(long, value_name = "FILE", hide = true, conflicts_with = "file")]
+        config: Option<PathBuf>,
         /// Prints the result as JSON: `ok`, `file`, and `problems` with `line` or `variable`, `setting` and `message`.
         #[arg(long)]
         json: bool,
@@ -45,7 +49,11 @@ pub(super) enum ConfigCommand {
 
 pub(super) fn run(command: &ConfigCommand) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Check { file, json } => check::run(file, *json),
+        ConfigCommand::Check { file, config, json } => {
+            let file = file.as_deref().or(config.as_deref());
+            // The command line has one of them.
+            check::run(file.unwrap_or(Path::new("")), *json)
+        }
         ConfigCommand::Show(args) => show::run(args),
         ConfigCommand::Schema => schema::run(),
         ConfigCommand::Explain(args) => explain::run(args),

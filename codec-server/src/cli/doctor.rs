@@ -4,6 +4,7 @@ mod access;
 mod advice;
 mod approach;
 mod arguments;
+mod certificate_fault;
 mod clock;
 mod codecs;
 mod cost;

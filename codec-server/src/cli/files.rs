@@ -16,6 +16,7 @@ use super::{
     audit_log::{AuditArgs, CommandEvent, CommandLog},
     exit::{Failure, Status, with_exit_codes},
     kms_args::KmsArgs,
+    missing_key,
     output::{Destination, is_standard},
     progress,
 };
@@ -72,6 +73,17 @@ pub(super) struct FileArgs {
     pub(super) quiet: bool,
 }
 
+impl FileArgs {
+    /// What to do when a key that has to open a file does not exist.
+    fn remedy(&self) -> &'static str {
+        if self.keys == [DEFAULT_LOCAL_KEY] {
+            "name the key that sealed the file with --key, and its folder with --keyring"
+        } else {
+            "correct the name in --key, or the folder in --keyring"
+        }
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   codec-server keys create local://default --keyring keys
@@ -105,7 +117,7 @@ async fn process(
     destination: Destination,
     log: &CommandLog,
 ) -> Result<(), Failure> {
-    let sealer = sealer(args, log).await?;
+    let sealer = sealer(operation, args, log).await?;
 
     let (input, len) = open_input(&args.file).await?;
     let progress = progress::bytes(args.quiet, len);
@@ -146,7 +158,11 @@ async fn transfer(
     })
 }
 
-async fn sealer(args: &FileArgs, log: &CommandLog) -> Result<Sealer, Failure> {
+async fn sealer(
+    operation: Operation,
+    args: &FileArgs,
+    log: &CommandLog,
+) -> Result<Sealer, Failure> {
     let mut options = args.kms.options()?;
     log.observe(&mut options);
     let mut builder = Sealer::builder();
@@ -154,7 +170,10 @@ async fn sealer(args: &FileArgs, log: &CommandLog) -> Result<Sealer, Failure> {
         let uri = options
             .read_key(uri)
             .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;
-        let key = options.key(&uri).await.map_err(Failure::from)?;
+        let key = options.key(&uri).await.map_err(|error| match operation {
+            Operation::Seal => Failure::from(error),
+            Operation::Open => missing_key::failure(error, &options, args.remedy()),
+        })?;
         builder = builder.encrypt_with(key);
     }
     builder

@@ -10,7 +10,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use temporal_kms_codec::{
     KeyUri,
-    kms::{Kms, PublicKey, Signature, SignatureAlgorithm},
+    kms::{KeyState, Kms, PublicKey, Signature, SignatureAlgorithm, Signer},
 };
 use temporal_kms_codec_service::lifecycle;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -20,6 +20,7 @@ use super::{
     audit_log::{AuditArgs, CommandEvent, CommandLog},
     exit::{Failure, Status, print_answer, with_exit_codes},
     kms_args::KmsArgs,
+    missing_key,
     output::{Destination, is_standard},
 };
 
@@ -27,6 +28,11 @@ use super::{
 const MAX_FILE: u64 = 64 << 20;
 /// More than any signature and any public key in PEM.
 const MAX_SMALL: u64 = 64 << 10;
+/// The versions of a key that bytes alone are tried with. They name none.
+const MAX_VERSIONS: usize = 64;
+/// Longer than the version of any service, in characters.
+const MAX_SHOWN: usize = 64;
+const WRONG_KEY: &str = "correct the name in --key, or the folder in --keyring";
 const SUFFIX: &str = "sig";
 
 #[derive(Debug, Args)]
@@ -185,12 +191,18 @@ async fn check(args: &VerifyArgs, path: &Path, log: &CommandLog) -> Result<(), F
             "--signature: name the file of the signature, since the file itself is read from stdin",
         ));
     }
-    let written = read(path, MAX_SMALL).await?;
     let data = read(&args.file, MAX_FILE).await?;
+    let written = read(path, MAX_SMALL).await?;
     let (signature, valid) = match &args.public_key {
         Some(file) => offline(&data, &written, file).await?,
         None => by_service(&data, &written, args, log).await?,
     };
+    if !valid {
+        return Err(Failure::new(
+            Status::Data,
+            format_args!("{}: {}", path.display(), reason(&written, args)),
+        ));
+    }
     let answer = Verified {
         file: args.file.display().to_string(),
         key: args.key.as_ref().map(|_| signature.key.to_string()),
@@ -198,18 +210,56 @@ async fn check(args: &VerifyArgs, path: &Path, log: &CommandLog) -> Result<(), F
         algorithm: signature.algorithm,
         valid,
     };
-    if !valid {
-        return Err(Failure::new(
-            Status::Data,
-            format_args!(
-                "{}: the signature is not one of this file by this key: the file was changed, or something else was signed",
-                path.display()
-            ),
-        ));
-    }
     print_answer(args.json, &answer, || {
         format!("{}: the signature is valid", answer.file)
     })
+}
+
+/// Why a signature can be refused, and what to do. What it says of its key is not authentic.
+fn reason(written: &[u8], args: &VerifyArgs) -> String {
+    let refused = "the signature is not one of this file by this key: the file was changed, something else was signed, or \
+                   another";
+    let Ok(file) = serde_json::from_slice::<SignatureFile>(written) else {
+        return match &args.public_key {
+            Some(_) => format!(
+                "{refused} version of the key signed it; try --public-key of its other versions: codec-server keys \
+                 public-key KEY --version ID"
+            ),
+            None => format!(
+                "{refused} key or a version that is not enabled signed it; name the key that signed it with --key"
+            ),
+        };
+    };
+    let Ok(key) = file.key.parse::<KeyUri>() else {
+        return format!(
+            "{refused} key signed it; check where the file and its signature come from"
+        );
+    };
+    if args.public_key.is_none() {
+        return if args.key.as_deref() == Some(file.key.as_str()) {
+            format!("{refused} key signed it; check where the file and its signature come from")
+        } else {
+            format!(
+                "{refused} key signed it. The signature names {key}; name that with --key if you trust it"
+            )
+        };
+    }
+    match file.version.as_deref().filter(|version| is_plain(version)) {
+        Some(version) => format!(
+            "{refused} version of the key signed it. The signature names version {version} of {key}; use its public \
+             key with --public-key: codec-server keys public-key {key} --version {version}"
+        ),
+        None => format!(
+            "{refused} key signed it. The signature names {key}; use its public key with --public-key: codec-server \
+             keys public-key {key}"
+        ),
+    }
+}
+
+/// Whether a version can stand in a command.
+fn is_plain(version: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=MAX_SHOWN).contains(&version.len()) && version.bytes().all(is_plain)
 }
 
 /// Only the public key counts. What the signature says of its key is not looked at.
@@ -231,17 +281,66 @@ async fn by_service(
 ) -> Result<(Signature, bool), Failure> {
     let uri = args.key.as_deref().unwrap_or_default();
     let (kms, key) = open(&args.kms, uri, log)?;
-    let signer = kms.signer(&key).await.map_err(Failure::from)?;
-    // Bytes alone are the newest version's.
-    let algorithm = if let Ok(file) = serde_json::from_slice::<SignatureFile>(written) {
-        file.algorithm
-    } else {
-        let public = signer.public_key(None).await.map_err(Failure::from)?;
-        public.algorithm()
+    let missing = |error| missing_key::failure(error, &kms, WRONG_KEY);
+    let signer = kms.signer(&key).await.map_err(missing)?;
+    if let Ok(file) = serde_json::from_slice::<SignatureFile>(written) {
+        let signature = parse(written, &key, file.algorithm);
+        let valid = signer.verify(data, &signature).await.map_err(missing)?;
+        return Ok((signature, valid));
+    }
+    // Bytes alone are most often the newest version's.
+    let public = signer.public_key(None).await.map_err(missing)?;
+    let signature = parse(written, &key, public.algorithm());
+    if signer.verify(data, &signature).await.map_err(missing)? {
+        return Ok((signature, true));
+    }
+    match by_other_version(data, &signature, &kms, &*signer).await? {
+        Some(found) => Ok((found, true)),
+        None => Ok((signature, false)),
+    }
+}
+
+/// The signature with the enabled version of its key that made it. `None` where none did, or the versions of the key
+/// cannot be listed.
+async fn by_other_version(
+    data: &[u8],
+    signature: &Signature,
+    kms: &Kms,
+    signer: &dyn Signer,
+) -> Result<Option<Signature>, Failure> {
+    let key = &signature.key;
+    // Verifying does not need the permission to list versions.
+    let versions = match kms.admin(key).await {
+        Ok(admin) => admin.versions(key).await.unwrap_or_default(),
+        Err(_) => return Ok(None),
     };
-    let signature = parse(written, &key, algorithm);
-    let valid = signer.verify(data, &signature).await;
-    Ok((signature, valid.map_err(Failure::from)?))
+    // The only version was tried already.
+    if versions.len() < 2 {
+        return Ok(None);
+    }
+    let enabled = versions
+        .into_iter()
+        .filter(|version| version.state == KeyState::Enabled);
+    for version in enabled.take(MAX_VERSIONS) {
+        let public = match signer.public_key(Some(&version.id)).await {
+            Ok(public) => public,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(_) => continue,
+        };
+        let candidate = signature
+            .clone()
+            .with_algorithm(public.algorithm())
+            .with_version(version.id);
+        if public.verify(data, &candidate)
+            && signer
+                .verify(data, &candidate)
+                .await
+                .map_err(Failure::from)?
+        {
+            return Ok(Some(candidate));
+        }
+    }
+    Ok(None)
 }
 
 /// A signature as [`sign`] wrote it, or its bytes alone: then it is taken for one of `key` with `algorithm`.

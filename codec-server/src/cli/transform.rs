@@ -20,7 +20,7 @@ use super::{
     codec_args::CodecArgs,
     exit::{self, Failure, Status, with_exit_codes},
     output::{Destination, is_standard},
-    wanted::explain,
+    wanted::{explain, keys_of},
 };
 
 /// How many payloads that fail are named one by one.
@@ -118,23 +118,22 @@ async fn process(
     destination: Destination,
     log: &CommandLog,
 ) -> Result<(), Failure> {
-    let codec = args.codec.codec(log).await?;
-    let (path, limit) = (args.file.clone(), args.max_input);
-    let bytes = tokio::task::spawn_blocking(move || read(&path, limit))
-        .await
-        .map_err(|error| Failure::new(Status::Software, error))??;
-    let name = name(&args.file);
-    let wrong =
-        |error: &dyn std::fmt::Display| Failure::new(Status::Data, format_args!("{name}: {error}"));
-    let input = Input::parse(text::utf8(bytes).map_err(|error| wrong(&error))?)
-        .map_err(|error| wrong(&error))?;
-    if input.is_empty() {
-        return Err(wrong(
-            &"there is no payload in it; the input must hold at least one",
-        ));
-    }
-
-    let mut complaints = Complaints::new(&input, name);
+    let codec = match operation {
+        Operation::Encode => args.codec.codec(log).await?,
+        Operation::Decode => {
+            let wanted = async {
+                // Nobody should have to type payloads to learn that a key is missing.
+                if is_standard(&args.file) && std::io::stdin().is_terminal() {
+                    return Vec::new();
+                }
+                let input = read_input(args).await;
+                input.map_or_else(|_| Vec::new(), |input| keys_of(&input.payloads()))
+            };
+            args.codec.decoder(log, wanted).await?
+        }
+    };
+    let input = read_input(args).await?;
+    let mut complaints = Complaints::new(&input, name(&args.file));
     let mut changed = apply(operation, &codec, &input, &mut complaints).await?;
     let failed = complaints.finish();
     if let Some(status) = failed.filter(|_| !args.keep_going) {
@@ -154,6 +153,25 @@ async fn process(
     output.write(written).await?;
     output.finish()?;
     failed.map_or(Ok(()), |status| Err(Failure::said(status)))
+}
+
+/// Reads the input, which must hold payloads.
+async fn read_input(args: &TransformArgs) -> Result<Input, Failure> {
+    let (path, limit) = (args.file.clone(), args.max_input);
+    let bytes = tokio::task::spawn_blocking(move || read(&path, limit))
+        .await
+        .map_err(|error| Failure::new(Status::Software, error))??;
+    let name = name(&args.file);
+    let wrong =
+        |error: &dyn std::fmt::Display| Failure::new(Status::Data, format_args!("{name}: {error}"));
+    let input = Input::parse(text::utf8(bytes).map_err(|error| wrong(&error))?)
+        .map_err(|error| wrong(&error))?;
+    if input.is_empty() {
+        return Err(wrong(
+            &"there is no payload in it; the input must hold at least one",
+        ));
+    }
+    Ok(input)
 }
 
 /// The payloads after the operation. A payload that cannot be decoded is kept and reported. Encoding changes all payloads

@@ -240,11 +240,16 @@ impl ServerConfig {
 /// How long load balancers usually take to notice that a server is not ready.
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(2);
 
-/// An address that only programs of this machine reach.
+/// An address that only programs of this machine reach, for `dev`, which has no configuration.
 pub(crate) fn loopback(text: &str) -> Result<ListenAddress, String> {
     let address = listener::parse(text)?;
     if address.is_remote() {
-        return Err(reachable(&address));
+        let port = address.tcp().map_or(0, |tcp| tcp.port());
+        return Err(format!(
+            "{address} is reachable from other machines, and every caller could decrypt, because `dev` does not \
+             authenticate clients. Choose a loopback address, such as 127.0.0.1:{port}, or use `codec-server serve \
+             --config FILE` with a section [auth]"
+        ));
     }
     Ok(address)
 }

@@ -431,6 +431,10 @@ fn a_key_is_never_created_by_use() {
                 .unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(78), "{command:?}: {said}");
+            // A new key opens nothing.
+            let create = said.contains("codec-server keys create");
+            assert_eq!(create, command[0] == "seal", "{command:?}: {said}");
+            assert!(create || said.contains("--key"), "{command:?}: {said}");
         }
     }
     assert!(!folder.path("typo").exists());

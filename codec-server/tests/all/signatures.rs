@@ -83,7 +83,9 @@ fn another_file_key_or_signature_is_refused() {
     fs::write(folder.path("file.sig"), "{}").unwrap();
     folder.run(65, &["verify", "file", "--key", key]);
     folder.run(65, &["verify", "file", "--public-key", "file"]);
-    folder.run(66, &["verify", "none", "--key", key]);
+    let output = folder.run(66, &["verify", "none", "--key", key]);
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("none: cannot read the file"), "{words}");
     folder.run(64, &["verify", "file"]);
     folder.run(
         78,
@@ -104,4 +106,82 @@ fn the_bytes_alone_are_verified_too() {
     for by in [["--key", key], ["--public-key", "key.pem"]] {
         folder.run(0, &[&["verify", "file"][..], &signature, &by].concat());
     }
+}
+
+#[test]
+fn the_bytes_alone_are_verified_after_a_rotation() {
+    let folder = Folder::new();
+    fs::write(folder.path("other"), "what is not signed").unwrap();
+    let signature = ["--signature", "file.der"];
+    for key in ["local://sign-p256", "local://sign-ed25519"] {
+        let raw = ["--raw", "--force", "--output", "file.der"];
+        folder.run(0, &[&["sign", "file", "--key", key][..], &raw].concat());
+        folder.public_key(key, "old.pem");
+        folder.run(0, &["keys", "rotate", key]);
+        folder.run(0, &["keys", "rotate", key]);
+        let by_key = ["--key", key];
+        let answer = folder.run(
+            0,
+            &[&["verify", "file", "--json"][..], &signature, &by_key].concat(),
+        );
+        let answer: Value = serde_json::from_slice(&answer.stdout).unwrap();
+        assert!(answer["version"].is_string(), "{answer}");
+        folder.run(
+            65,
+            &[&["verify", "other"][..], &signature, &by_key].concat(),
+        );
+
+        folder.public_key(key, "new.pem");
+        for (status, file) in [(0, "old.pem"), (65, "new.pem")] {
+            let by = ["--public-key", file];
+            let output = folder.run(status, &[&["verify", "file"][..], &signature, &by].concat());
+            let words = String::from_utf8(output.stderr).unwrap();
+            let remedy = "codec-server keys public-key KEY --version ID";
+            assert_eq!(words.contains(remedy), status == 65, "{words}");
+        }
+    }
+}
+
+#[test]
+fn a_refused_signature_names_the_version_that_it_is_of() {
+    let folder = Folder::new();
+    let key = "local://sign-p256";
+    folder.run(0, &["sign", "file", "--key", key]);
+    let written = fs::read(folder.path("file.sig")).unwrap();
+    let written: Value = serde_json::from_slice(&written).unwrap();
+    let version = written["version"].as_str().unwrap();
+    folder.run(0, &["keys", "rotate", key]);
+    folder.public_key(key, "new.pem");
+    let output = folder.run(65, &["verify", "file", "--public-key", "new.pem"]);
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("the file was changed"), "{words}");
+    let remedy = format!("codec-server keys public-key {key} --version {version}");
+    assert!(words.contains(&remedy), "{words}");
+    folder.run(0, &["keys", "public-key", key, "--version", version]);
+
+    let output = folder.run(65, &["verify", "file", "--key", "local://sign-ed25519"]);
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains(&format!("names {key}")), "{words}");
+}
+
+#[test]
+fn a_missing_key_is_created_to_sign_and_not_to_verify() {
+    let folder = Folder::new();
+    let words = |arguments: &[&str]| {
+        let output = folder.run(78, arguments);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let key = ["--key", "local://none"];
+    let to_sign = words(&[&["sign", "file"][..], &key].concat());
+    assert!(
+        to_sign.contains("keys create local://none --purpose sign-p256 --keyring keys"),
+        "{to_sign}"
+    );
+    folder.run(0, &["sign", "file", "--key", "local://sign-p256"]);
+    let to_verify = words(&[&["verify", "file"][..], &key].concat());
+    assert!(
+        to_verify.contains("no key local://none in keys; correct the name in --key"),
+        "{to_verify}"
+    );
+    assert!(!to_verify.contains("create"), "{to_verify}");
 }

@@ -39,7 +39,9 @@ impl LocalKeyring {
     /// # Errors
     /// When the keyset is missing, readable by others, broken, of another purpose, or its primary key is disabled.
     pub fn key(&self, name: &str) -> Result<Arc<dyn KeyProvider>, ProviderError> {
-        Ok(Arc::new(LocalKey::new(self.watch(name)?)?))
+        Ok(Arc::new(LocalKey::new(
+            self.watch(name, KeyPurpose::Encrypt)?,
+        )?))
     }
 
     /// The key `local://name`. If it does not exist, a keyset with one new key is created (mode 0600, folder 0700).
@@ -57,7 +59,9 @@ impl LocalKeyring {
     /// # Errors
     /// As [`key`](Self::key).
     pub fn signing_key(&self, name: &str) -> Result<Arc<dyn Signer>, ProviderError> {
-        Ok(Arc::new(LocalSigningKey::new(self.watch(name)?)?))
+        // A missing key has no algorithm. The advice is to create the usual one.
+        let keyset = self.watch(name, KeyPurpose::SignP256)?;
+        Ok(Arc::new(LocalSigningKey::new(keyset)?))
     }
 
     /// The signing key `local://name`. If it does not exist, it is created as [`key_or_create`](Self::key_or_create)
@@ -110,11 +114,11 @@ impl LocalKeyring {
         Ok(())
     }
 
-    fn watch(&self, name: &str) -> Result<WatchedKeyset, ProviderError> {
+    fn watch(&self, name: &str, purpose: KeyPurpose) -> Result<WatchedKeyset, ProviderError> {
         warn_once();
         let uri = named(name)?;
         let path = self.path(&uri)?;
-        WatchedKeyset::load(uri, path)
+        WatchedKeyset::load(uri, path, purpose)
     }
 
     pub(super) fn path(&self, uri: &KeyUri) -> Result<PathBuf, ProviderError> {

@@ -1,7 +1,10 @@
 //! What local keys can tell a person who looks for a fault.
 
 use async_trait::async_trait;
-use temporal_kms::{CredentialsFound, Diagnose, Endpoint, KeyUri, Operation, Web};
+use temporal_kms::{
+    Advice, CredentialsFound, Diagnose, Endpoint, KeyUri, Operation, ProviderError,
+    ProviderErrorKind as Kind, Web,
+};
 
 use super::LocalKms;
 
@@ -31,6 +34,27 @@ impl Diagnose for LocalKms {
             reason: "does not apply: a local key is a file",
             answers: None,
         }
+    }
+
+    /// An error of a file says what is wrong, and what to do about it.
+    fn explain(&self, _key: &KeyUri, error: &ProviderError) -> Option<Advice> {
+        if error.kind() != Kind::Misconfigured {
+            return None;
+        }
+        let message = error.message();
+        let (summary, remedy) = message.rsplit_once("; ")?;
+        Some(Advice::new(summary, remedy))
+    }
+
+    /// `None` where the folder exists.
+    fn missing_place(&self, _key: &KeyUri) -> Option<Advice> {
+        let folder = self.options().keyring.as_deref()?;
+        (!folder.exists()).then(|| {
+            Advice::new(
+                format!("no keyring {}", folder.display()),
+                "correct the name of the folder, or create it with its key",
+            )
+        })
     }
 
     fn unknown_age(&self) -> &'static str {

@@ -2,15 +2,25 @@
 
 use std::{io, path::Path};
 
-use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind};
+use temporal_kms::{KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
 use super::{
     file::{self, FileError},
     keyset::KeysetError,
 };
 
-/// The folder or the file cannot be used.
+/// The folder or the file cannot be used. The remedy for a missing key creates one that encrypts.
 pub(super) fn file_error(uri: &KeyUri, path: &Path, error: &FileError) -> ProviderError {
+    file_error_of(KeyPurpose::Encrypt, uri, path, error)
+}
+
+/// The folder or the file cannot be used. The remedy for a missing key creates one for `purpose`.
+pub(super) fn file_error_of(
+    purpose: KeyPurpose,
+    uri: &KeyUri,
+    path: &Path,
+    error: &FileError,
+) -> ProviderError {
     let kind = match error {
         FileError::NoFolder(_) | FileError::NoFile(_) => Kind::KeyNotFound,
         FileError::Io { kind, .. } if *kind == io::ErrorKind::PermissionDenied => {
@@ -19,12 +29,16 @@ pub(super) fn file_error(uri: &KeyUri, path: &Path, error: &FileError) -> Provid
         _ => Kind::Misconfigured,
     };
     let folder = file::folder_of(path).display();
+    let option = match purpose {
+        KeyPurpose::Encrypt => String::new(),
+        purpose => format!(" --purpose {purpose}"),
+    };
     let text = match error {
         FileError::NoFolder(_) => format!(
-            "no keyring {folder}; create it with its key: codec-server keys create {uri} --keyring {folder}"
+            "no keyring {folder}; create it with its key: codec-server keys create {uri}{option} --keyring {folder}"
         ),
         FileError::NoFile(_) => format!(
-            "no key {uri} in {folder}; create it: codec-server keys create {uri} --keyring {folder}"
+            "no key {uri} in {folder}; create it: codec-server keys create {uri}{option} --keyring {folder}"
         ),
         _ => error.to_string(),
     };

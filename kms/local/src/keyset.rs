@@ -22,7 +22,7 @@ pub(super) use self::{
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeysetError {
     #[error(
-        "not a Tink JSON keyset (line {line}, column {column}); correct it, or restore it from a backup"
+        "the file is damaged: not a Tink JSON keyset (line {line}, column {column}); correct it, or restore it from a backup"
     )]
     Json { line: usize, column: usize },
     #[error("it is UTF-16; save it as UTF-8")]

@@ -9,16 +9,18 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    error::{file_error, keyset_error},
+    error::{file_error_of, keyset_error},
     file,
     keyset::{Keyset, KeysetError},
 };
-use temporal_kms::{KeyUri, ProviderError};
+use temporal_kms::{KeyPurpose, KeyUri, ProviderError};
 
 /// One keyset, read again whenever its file changes.
 pub(super) struct WatchedKeyset {
     uri: KeyUri,
     path: PathBuf,
+    /// What the caller uses it for. An error about a missing file says how such a key is created.
+    purpose: KeyPurpose,
     loaded: Mutex<Loaded>,
 }
 
@@ -28,13 +30,22 @@ struct Loaded {
 }
 
 impl WatchedKeyset {
-    pub(super) fn load(uri: KeyUri, path: PathBuf) -> Result<Self, ProviderError> {
-        let (keyset, stamp) = load(&uri, &path)?;
+    pub(super) fn load(
+        uri: KeyUri,
+        path: PathBuf,
+        purpose: KeyPurpose,
+    ) -> Result<Self, ProviderError> {
+        let (keyset, stamp) = load_for(purpose, &uri, &path)?;
         let loaded = Mutex::new(Loaded {
             keyset: Arc::new(keyset),
             stamp,
         });
-        Ok(Self { uri, path, loaded })
+        Ok(Self {
+            uri,
+            path,
+            purpose,
+            loaded,
+        })
     }
 
     pub(super) fn uri(&self) -> &KeyUri {
@@ -42,11 +53,11 @@ impl WatchedKeyset {
     }
 
     pub(super) fn keyset(&self) -> Result<Arc<Keyset>, ProviderError> {
-        let now =
-            file::stamp(&self.path).map_err(|error| file_error(&self.uri, &self.path, &error))?;
+        let now = file::stamp(&self.path)
+            .map_err(|error| file_error_of(self.purpose, &self.uri, &self.path, &error))?;
         let mut loaded = self.loaded.lock();
         if loaded.stamp != now {
-            let (keyset, stamp) = load(&self.uri, &self.path)?;
+            let (keyset, stamp) = load_for(self.purpose, &self.uri, &self.path)?;
             *loaded = Loaded {
                 keyset: Arc::new(keyset),
                 stamp,
@@ -69,9 +80,19 @@ impl fmt::Debug for WatchedKeyset {
     }
 }
 
-/// Reads a keyset.
+/// Reads a keyset, whatever it is for.
 pub(super) fn load(uri: &KeyUri, path: &Path) -> Result<(Keyset, file::Stamp), ProviderError> {
-    let (json, stamp) = file::read(path).map_err(|error| file_error(uri, path, &error))?;
+    load_for(KeyPurpose::Encrypt, uri, path)
+}
+
+/// Reads a keyset that is to be used for `purpose`.
+fn load_for(
+    purpose: KeyPurpose,
+    uri: &KeyUri,
+    path: &Path,
+) -> Result<(Keyset, file::Stamp), ProviderError> {
+    let read = file::read(path);
+    let (json, stamp) = read.map_err(|error| file_error_of(purpose, uri, path, &error))?;
     let keyset = Keyset::parse(&json).map_err(|error| keyset_error(uri, path, &error))?;
     Ok((keyset, stamp))
 }

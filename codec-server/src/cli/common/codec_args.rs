@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use temporal_kms_codec::{
-    Codec, CodecSettings, ConfigurationError, Error, Format, Namespace, StaticKeySource,
+    Codec, CodecSettings, ConfigurationError, Error, Format, KeyUri, Namespace, StaticKeySource,
+    kms::Kms,
 };
 use temporal_kms_codec_service::{
     arguments::variable,
@@ -16,6 +17,7 @@ use temporal_kms_codec_service::{
 use super::{
     audit_log::{AuditArgs, CommandEvent, CommandLog},
     exit::{Failure, Status},
+    missing_key,
 };
 use crate::config::{Config, NamespaceConfig, NamespacesConfig};
 
@@ -74,6 +76,55 @@ impl CodecArgs {
 
     /// Opens the keys. `log` has a line for each call of one.
     pub(crate) async fn codec(&self, log: &CommandLog) -> Result<Codec, Failure> {
+        let (opened, _) = self.open(log).await?;
+        opened.map_err(|error| OpenError::from(error).into())
+    }
+
+    /// As [`codec`](Self::codec), for commands that only decrypt. A new key would decrypt nothing, so the error about a
+    /// missing key says how to name the right one. `wanted` are the keys that the payloads name. It runs only after
+    /// such an error.
+    pub(crate) async fn decoder(
+        &self,
+        log: &CommandLog,
+        wanted: impl Future<Output = Vec<KeyUri>>,
+    ) -> Result<Codec, Failure> {
+        let (opened, kms) = self.open(log).await?;
+        let error = match opened {
+            Ok(codec) => return Ok(codec),
+            Err(error) => error,
+        };
+        let missing = match &error {
+            Error::Provider(reason) => missing_key::what(reason, &kms),
+            _ => None,
+        };
+        let Some(missing) = missing else {
+            return Err(OpenError::from(error).into());
+        };
+        let wanted: Vec<String> = wanted.await.iter().map(ToString::to_string).collect();
+        let remedy = self.remedy();
+        let named = match wanted.as_slice() {
+            [] => String::new(),
+            keys => format!(": the payloads name {}", keys.join(", ")),
+        };
+        Err(Failure::new(
+            Status::of(&error),
+            format_args!("{missing}; {remedy}{named}"),
+        ))
+    }
+
+    /// What to do when a key that has to decrypt does not exist.
+    fn remedy(&self) -> &'static str {
+        if self.config.is_some() {
+            "correct the name of the key or its keyring in the configuration"
+        } else if self.keys.is_empty() {
+            "name the key with --key, and its folder with --keyring"
+        } else {
+            "correct the name in --key, or the folder in --keyring"
+        }
+    }
+
+    /// Opens the keys, and returns the services that they are opened with.
+    async fn open(&self, log: &CommandLog) -> Result<(Result<Codec, Error>, Kms), Failure> {
         let namespace = Namespace::new(&self.namespace)
             .map_err(|error| Failure::new(Status::Usage, format_args!("--namespace: {error}")))?;
         let (config, mut kms) = if let Some(file) = &self.config {
@@ -102,9 +153,8 @@ impl CodecArgs {
             let keys = Keys::open(&config, &kms, &mut [].into()).await?;
             keys.codec(&config, &namespace, None)
         };
-        opened
-            .await
-            .map_err(|error: Error| OpenError::from(error).into())
+        let opened: Result<Codec, Error> = opened.await;
+        Ok((opened, kms))
     }
 
     /// The variables of a worker, with the arguments over them.

@@ -1,14 +1,14 @@
 //! How the commands that call a key management service reach it: a flag for each setting of a service that has one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     path::PathBuf,
 };
 
 use clap::{
     Arg, ArgMatches, Args, Command, Error, FromArgMatches, builder::PathBufValueParser,
-    error::ErrorKind, value_parser,
+    error::ErrorKind, parser::ValueSource, value_parser,
 };
 use temporal_kms_codec::kms::{Kms, Setting, SettingKind};
 use temporal_kms_codec_service::{
@@ -27,12 +27,20 @@ const DEFAULT_KEYRING: &str =
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KmsArgs {
     values: BTreeMap<&'static str, OsString>,
+    /// The names of those that the command line has.
+    given: BTreeSet<&'static str>,
 }
 
 impl KmsArgs {
     /// Whether the key is `local://default`: there is a keyring, and no variable names a key.
     pub(crate) fn means_default_key(&self) -> bool {
         self.values.contains_key(KEYRING) && !local_key::is_named(&arguments::variable)
+    }
+
+    /// The first flag of the command line, without its dashes. Variables do not count.
+    pub(crate) fn first_flag(&self) -> Option<&'static str> {
+        let given = |setting: &&Setting| self.given.contains(setting.name());
+        settings().into_iter().find(given)?.flag_name()
     }
 
     /// A variable of the process, with `--keyring` over it.
@@ -149,6 +157,9 @@ impl FromArgMatches for KmsArgs {
             };
             if let Some(value) = value {
                 self.values.insert(name, value);
+                if matches.value_source(name) == Some(ValueSource::CommandLine) {
+                    self.given.insert(name);
+                }
             }
         }
         Ok(())

@@ -35,6 +35,24 @@ pub(crate) fn explain(error: &Error, payload: &Payload, namespace: &Namespace) -
     }
 }
 
+/// The keys that payloads name, each once. Nothing of it is authentic, and all of it is safe to print.
+pub(crate) fn keys_of(payloads: &[Payload]) -> Vec<KeyUri> {
+    let mut found = Vec::new();
+    for key in payloads
+        .iter()
+        .filter_map(Wanted::of)
+        .flat_map(|wanted| wanted.keys)
+    {
+        if !found.contains(&key) {
+            found.push(key);
+        }
+        if found.len() == MOST_KEYS {
+            break;
+        }
+    }
+    found
+}
+
 /// The keys, at least one, and the namespace that a payload names.
 struct Wanted {
     keys: Vec<KeyUri>,
@@ -112,5 +130,7 @@ mod tests {
             explain(&altered, &Payload::default(), &here),
             altered.to_string()
         );
+        let named = keys_of(&[payload.clone(), Payload::default(), payload]);
+        assert_eq!(named, ["local://other".parse::<KeyUri>().unwrap()]);
     }
 }

@@ -27,6 +27,9 @@ pub(in crate::cli) struct ShowArgs {
     /// The configuration; without it, the variables that `serve` would use.
     #[arg(env = "CODEC_CONFIG")]
     file: Option<PathBuf>,
+    /// The configuration, as other commands name it. `CODEC_CONFIG` does not count beside it.
+    #[arg(long, value_name = "FILE", hide = true)]
+    config: Option<PathBuf>,
     /// Shows only the settings that the file or a variable sets.
     #[arg(long)]
     set: bool,
@@ -45,7 +48,7 @@ struct Report {
 }
 
 pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
-    let mut settings = effective(args.file.as_deref())?;
+    let mut settings = effective(args.config.as_deref().or(args.file.as_deref()))?;
     if args.set {
         settings.retain(|one| one.place.is_some());
     }

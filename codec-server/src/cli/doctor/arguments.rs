@@ -24,13 +24,14 @@ Examples:
   codec-server doctor --signing-key local://releases --keyring keys
 
 Without --config and keys the configuration comes from the environment, as for
-`serve` and for workers. Every key is used: a data key is wrapped and
-unwrapped, a payload encoded and decoded. A signing key signs a short text, and
-its published public key verifies that. Nothing is created or changed. The
-service charges for the calls: for each key that encrypts about 2 for each of
---samples and 10 more, and for each signing key 1 for each of --samples and
-about 5 more. The options under \"Key management services\" go with --key and
---signing-key; with --config, the configuration says how keys are reached.
+`serve` and for workers; with --keyring alone, the key is local://default.
+Every key is used: a data key is wrapped and unwrapped, a payload encoded and
+decoded. A signing key signs a short text, and its published public key
+verifies that. Nothing is created or changed. The service charges for the
+calls: for each key that encrypts about 2 for each of --samples and 10 more,
+and for each signing key 1 for each of --samples and about 5 more. The options
+under \"Key management services\" go with --key and --signing-key; with
+--config, the configuration says how keys are reached.
 
 Certificates, web pages that may call, issuers, logins and the audit log are
 checked as well, with the key that signs the audit log. --ui and --server try

@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use super::{
     super::exit::Status,
-    advice, clock,
+    advice,
+    certificate_fault::CertificateFault,
+    clock,
     finding::{Check, Finding},
 };
 
@@ -61,7 +63,7 @@ enum Silence {
     Unresolved,
     Refused,
     TimedOut,
-    Tls,
+    Tls(Option<CertificateFault>),
     Broken,
 }
 
@@ -112,7 +114,7 @@ impl WebEndpoint {
         } else {
             builder
         };
-        let client = builder.build().map_err(|_| Silence::Tls)?;
+        let client = builder.build().map_err(|_| Silence::Tls(None))?;
         let answered = client.head(self.url.clone()).send().await;
         match answered {
             Ok(answer) => {
@@ -121,7 +123,10 @@ impl WebEndpoint {
                 Ok(date.and_then(|date| httpdate::parse_http_date(date).ok()))
             }
             Err(error) if error.is_timeout() => Err(Silence::TimedOut),
-            Err(_) => Err(self.why().await),
+            Err(error) => Err(match CertificateFault::of(&error) {
+                Some(fault) => Silence::Tls(Some(fault)),
+                None => self.why().await,
+            }),
         }
     }
 
@@ -136,7 +141,7 @@ impl WebEndpoint {
                 Err(_) => return Silence::Unresolved,
             };
             match tokio::net::TcpStream::connect(addresses.as_slice()).await {
-                Ok(_) if self.url.scheme() == "https" => Silence::Tls,
+                Ok(_) if self.url.scheme() == "https" => Silence::Tls(None),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Silence::Refused,
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => Silence::TimedOut,
                 _ => Silence::Broken,
@@ -152,11 +157,13 @@ impl WebEndpoint {
             Silence::Unresolved => "its name cannot be resolved",
             Silence::Refused => "the connection is refused",
             Silence::TimedOut => "it does not answer in time",
-            Silence::Tls => "TLS fails",
+            Silence::Tls(None) => "TLS fails",
+            Silence::Tls(Some(fault)) => fault.what(),
             Silence::Broken => "the connection breaks",
         };
         let remedy = match (silence, self.setting) {
-            (Silence::Tls, _) => {
+            (Silence::Tls(Some(fault)), _) => fault.remedy().to_owned(),
+            (Silence::Tls(None), _) => {
                 "check which certificate it shows, and that this machine trusts its issuer; a proxy may be on the way"
                     .to_owned()
             }

@@ -1,7 +1,7 @@
 //! A key that is not found: is it in another place, or is its name misspelt?
 
 use temporal_kms_codec::{
-    KeyUri,
+    KeyUri, Scheme,
     kms::{
         Advice, CredentialsFound, Diagnose, FailureCause, Kms, ProviderError,
         ProviderErrorKind as Kind,
@@ -29,6 +29,16 @@ pub(super) async fn missing(
     let failed = |summary: String, remedy: String| {
         Finding::failed(Check::Key, advice::exit(error), summary, remedy)
     };
+    if error.kind() == Kind::Misconfigured
+        && key.scheme() == Scheme::LOCAL
+        && exists(key, purpose.other(), kms).await
+    {
+        let message = error.message();
+        let summary = message
+            .rsplit_once("; ")
+            .map_or(&*message, |(what, _)| what);
+        return failed(summary.to_owned(), purpose.instead().to_owned());
+    }
     let explained = service.explain(key, error);
     // Which project pays, and what a perimeter keeps out, says nothing of the key.
     if let (Some(FailureCause::QuotaProject | FailureCause::Perimeter), Some(advice)) =
@@ -81,10 +91,16 @@ pub(super) async fn missing(
         );
     }
     match in_same_place(key, kms).await {
-        Ok(keys) if keys.is_empty() => failed(
-            format!("there is no such key, nor any other in the same place{hint}"),
-            format!("check the place in its name, or create the key: {create}"),
-        ),
+        // A folder that does not exist has no keys either.
+        Ok(keys) if keys.is_empty() => match service.missing_place(key) {
+            Some(Advice {
+                summary, remedy, ..
+            }) if key.scheme() == Scheme::LOCAL => failed(summary, format!("{remedy}: {create}")),
+            _ => failed(
+                format!("there is no such key, nor any other in the same place{hint}"),
+                format!("check the place in its name, or create the key: {create}"),
+            ),
+        },
         Ok(keys) => {
             if let Some(near) = nearest(service, key, &keys) {
                 return failed(

@@ -55,6 +55,22 @@ impl Purpose {
         }
     }
 
+    /// What else a key can be for.
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Encrypt => Self::Sign,
+            Self::Sign => Self::Encrypt,
+        }
+    }
+
+    /// What to do about a key for the other purpose.
+    pub(super) const fn instead(self) -> &'static str {
+        match self {
+            Self::Encrypt => "name a key that encrypts, or check this one with --signing-key",
+            Self::Sign => "name a key that signs, or check this one with --key",
+        }
+    }
+
     /// What `keys create` needs to make such a key, with a space before it.
     pub(super) const fn create_arguments(self) -> &'static str {
         match self {

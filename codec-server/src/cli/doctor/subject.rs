@@ -47,7 +47,7 @@ impl Subject {
     /// `None` when that fails, and why is among the findings.
     pub(super) fn read(args: &DoctorArgs, findings: &mut Findings) -> Option<Self> {
         let read = match args.config() {
-            Some(file) => Self::of_file(&file, args),
+            Some(file) => no_flags(&file, args).and_then(|()| Self::of_file(&file, args)),
             None if args.names_keys() => Self::of_keys(args),
             None => Self::of_environment(args),
         };
@@ -119,8 +119,10 @@ impl Subject {
         let mut serving = None;
         let mut signing = Vec::new();
         if !args.kms.means_default_key() {
-            let config = Config::settings_from_environment()
-                .map_err(|problems| refused(problems.to_string(), "correct the variables"))?;
+            let config = Config::settings_from_environment().map_err(|problems| {
+                let remedy = "correct the variables, or name what to check with --config, --key or --keyring";
+                refused(problems.to_string(), remedy)
+            })?;
             serving = Some(Serving::of(&config));
             signing = signing_keys(&config);
         }
@@ -300,6 +302,23 @@ impl Subject {
             }
         }
     }
+}
+
+/// A configuration says how keys are reached, also those of --signing-key.
+fn no_flags(file: &Path, args: &DoctorArgs) -> Result<(), Refusal> {
+    let Some(flag) = args.kms.first_flag() else {
+        return Ok(());
+    };
+    Err(usage(
+        format!(
+            "--{flag} does not count beside the configuration {}, which says how keys are reached",
+            file.display()
+        ),
+        format!(
+            "leave --{flag} out and set it under [keys] of the configuration, or name keys with --key or --signing-key and \
+             no configuration"
+        ),
+    ))
 }
 
 /// One attempt for each call.

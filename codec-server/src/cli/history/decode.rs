@@ -117,7 +117,10 @@ fn jobs(args: &DecodeArgs) -> Result<Vec<Job>, Failure> {
 }
 
 async fn process(args: &DecodeArgs, jobs: Vec<Job>, log: &CommandLog) -> Result<(), Failure> {
-    let codec = args.codec.codec(log).await?;
+    let codec = args
+        .codec
+        .decoder(log, std::future::ready(Vec::new()))
+        .await?;
     let mut report = Report::new(args.fail_fast);
     for job in jobs {
         let output = job.destination.open().await?;

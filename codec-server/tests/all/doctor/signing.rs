@@ -82,6 +82,11 @@ fn signing_keys_are_checked_beside_those_of_a_configuration() {
     );
     let keys: Vec<_> = answer.all("key").iter().map(|f| &f["key"]).collect();
     assert_eq!(keys, [&json!("local://a"), &json!("local://releases")]);
+
+    // The configuration names the keyring.
+    let both = [&["--config", &file][..], &signing].concat();
+    let answer = bench.doctor(&[&both[..], &["--keyring", "elsewhere"]].concat(), &[]);
+    answer.stopped_at("configuration", 64, &["--keyring", "codec.toml", "[keys]"]);
 }
 
 #[test]
@@ -98,7 +103,56 @@ fn a_missing_signing_key_is_told_with_the_command_that_creates_it() {
 
     bench.local_key("releases");
     let answer = bench.doctor(&arguments, &[]);
-    answer.stopped_at("key", 78, &["for another purpose", "encrypt"]);
+    answer.stopped_at(
+        "key",
+        78,
+        &[
+            "for another purpose",
+            "encrypt",
+            "check this one with --key",
+        ],
+    );
+}
+
+#[test]
+fn a_key_that_signs_is_told_apart_from_one_that_encrypts() {
+    let bench = Bench::new();
+    bench.local_signing_key("releases", "sign-ed25519");
+    let arguments = ["--key", "local://releases", "--keyring", "keys"];
+    let answer = bench.doctor(&arguments, &[]);
+    answer.stopped_at(
+        "key",
+        78,
+        &["for another purpose", "check this one with --signing-key"],
+    );
+}
+
+#[test]
+fn a_missing_keyring_is_told_apart_from_a_missing_key() {
+    let bench = Bench::new();
+    let arguments = ["--signing-key", "local://releases", "--keyring", "none"];
+    let answer = bench.doctor(&arguments, &[]);
+    answer.stopped_at(
+        "key",
+        78,
+        &["no keyring none", "--purpose sign-p256 --keyring none"],
+    );
+}
+
+#[test]
+fn a_damaged_keyset_is_to_be_restored() {
+    let bench = Bench::new();
+    bench.local_key("a");
+    let file = bench.folder.path().join("keys/a.json");
+    std::fs::write(file, "{").unwrap();
+    let answer = bench.doctor(&["--key", "local://a", "--keyring", "keys"], &[]);
+    answer.stopped_at(
+        "key",
+        78,
+        &["a.json", "the file is damaged", "restore it from a backup"],
+    );
+    let remedy = answer.one("key")["remedy"].as_str().unwrap();
+    assert!(!remedy.contains("name or its settings"), "{remedy}");
 }
 
 #[test]

@@ -66,14 +66,69 @@ fn exit_statuses_tell_what_was_wrong() {
         let output = run(&[operation, "--keyring", missing.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(78), "{operation} creates no key");
         let words = text(&output.stderr);
-        assert!(
-            words.contains("codec-server keys create local://default"),
-            "{words}"
-        );
+        let create = words.contains("codec-server keys create local://default");
+        assert_eq!(create, operation == "encode", "{words}");
+        let name = words.contains("name the key with --key");
+        assert_eq!(name, operation == "decode", "{words}");
         assert!(!missing.exists());
     }
     let output = run(&["decode", "/nonexistent/history.json", "--keyring", keyring]);
     assert_eq!(output.status.code(), Some(66), "{output:?}");
+}
+
+#[test]
+fn a_missing_key_is_told_with_the_key_that_the_payloads_name() {
+    let folder = tempfile::tempdir().unwrap();
+    create_key(folder.path(), "2026");
+    let keyring = ["--keyring", folder.path().to_str().unwrap()];
+    let encode = [&["encode", "--key", "local://2026"][..], &keyring].concat();
+    let plain = body_of(&plain_payload("text"));
+    let sealed = run_with_input(&encode, &[], &plain).stdout;
+    let decode = [&["decode"][..], &keyring].concat();
+    let output = run_with_input(&decode, &[], &sealed);
+    let words = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{words}");
+    for part in [
+        "no key local://default in ",
+        "name the key with --key",
+        "the payloads name local://2026",
+    ] {
+        assert!(words.contains(part), "{words}");
+    }
+    assert!(!words.contains("create"), "{words}");
+    let wrong = [&decode[..], &["--key", "local://2025"]].concat();
+    let words = text(&run_with_input(&wrong, &[], &sealed).stderr);
+    assert!(words.contains("correct the name in --key"), "{words}");
+}
+
+#[test]
+fn dev_says_where_other_addresses_are_served() {
+    let output = run(&["dev", "--listen", "0.0.0.0:8081"]);
+    assert_eq!(output.status.code(), Some(64));
+    let words = text(&output.stderr);
+    for part in [
+        "127.0.0.1:8081",
+        "codec-server serve --config FILE",
+        "[auth]",
+    ] {
+        assert!(words.contains(part), "{words}");
+    }
+    assert!(!words.contains("insecure_without"), "{words}");
+}
+
+#[test]
+fn a_configuration_in_the_wrong_place_is_told() {
+    for command in ["serve", "doctor"] {
+        let output = run(&[command, "codec.toml"]);
+        assert_eq!(output.status.code(), Some(64));
+        let words = text(&output.stderr);
+        assert!(
+            words.contains("name the file with '--config FILE'"),
+            "{words}"
+        );
+    }
+    let words = text(&run(&["decode", "a", "b"]).stderr);
+    assert!(!words.contains("--config FILE"), "{words}");
 }
 
 #[test]

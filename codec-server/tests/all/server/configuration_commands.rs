@@ -320,3 +320,22 @@ fn explain_tells_everything_about_a_setting() {
     let explained: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(explained["settings"].as_array().unwrap().len() > 10);
 }
+
+#[test]
+fn a_configuration_can_be_named_as_for_other_commands() {
+    let folder = keyring();
+    let file = configuration(folder.path());
+    for command in ["check", "show"] {
+        let named = run(&["config", command, "--config", &file]);
+        let words = text(&named.stderr);
+        assert_eq!(named.status.code(), Some(0), "{command}: {words}");
+        let plain = run(&["config", command, &file]);
+        assert_eq!(text(&named.stdout), text(&plain.stdout), "{command}");
+    }
+    for arguments in [
+        &["config", "check"][..],
+        &["config", "check", &file, "--config", &file],
+    ] {
+        assert_eq!(run(arguments).status.code(), Some(64), "{arguments:?}");
+    }
+}

@@ -195,3 +195,21 @@ fn refuses_each_broken_signing_key_with_what_is_wrong() {
         assert!(!format!("{error}{error:?}").contains(&value), "{name}");
     }
 }
+
+#[test]
+fn a_missing_key_is_created_for_signing() {
+    let (_folder, keyring) = keyring();
+    let path = keyring.folder.display().to_string();
+    let create = format!("codec-server keys create local://s --purpose sign-p256 --keyring {path}");
+    let error = keyring.signing_key("s").unwrap_err();
+    assert_eq!(error.kind(), Kind::KeyNotFound);
+    assert_eq!(
+        error.to_string(),
+        format!("no keyring {path}; create it with its key: {create}")
+    );
+    keyring.key_or_create("other").unwrap();
+    assert_eq!(
+        keyring.signing_key("s").unwrap_err().to_string(),
+        format!("no key local://s in {path}; create it: {create}")
+    );
+}
