@@ -31,7 +31,7 @@ pub(super) async fn missing(
     };
     if error.kind() == Kind::Misconfigured
         && key.scheme() == Scheme::LOCAL
-        && exists(key, purpose.other(), kms).await
+        && try_on(key, purpose.other(), kms).await.is_ok()
     {
         let message = error.message();
         let summary = message
