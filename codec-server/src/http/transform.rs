@@ -227,12 +227,12 @@ impl Request<'_> {
             .buffered(CONCURRENT);
         let (mut taken, mut payloads) = (Taken::default(), 0);
         while let Some(decoded) = others.next().await {
-            let Some(decoded) = decoded?.into_inner() else {
+            let Some(answer) = decoded?.into_inner() else {
                 continue;
             };
-            taken.add(decoded.payload());
+            taken.add(answer.payload());
             payloads += 1;
-            answered.push(decoded);
+            answered.push(answer);
             if payloads >= STEP_PAYLOADS || taken.content > STEP_BYTES {
                 (taken, payloads) = (Taken::default(), 0);
                 yield_now().await;

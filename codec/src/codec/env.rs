@@ -223,5 +223,6 @@ fn of_variable(error: Error) -> Error {
     named(variable)(problem).into()
 }
 
-#[cfg(all(test, feature = "local"))]
+#[cfg(test)]
+#[cfg(feature = "local")]
 mod tests;

@@ -3,7 +3,7 @@
 use temporal_kms_codec::{
     KeyUri, Scheme,
     kms::{
-        Advice, CredentialsFound, Diagnose, FailureCause, Kms, ProviderError,
+        Advice, CredentialsFound, Diagnose, Elsewhere, FailureCause, Kms, ProviderError,
         ProviderErrorKind as Kind,
     },
 };
@@ -29,15 +29,12 @@ pub(super) async fn missing(
     let failed = |summary: String, remedy: String| {
         Finding::failed(Check::Key, advice::exit(error), summary, remedy)
     };
-    if error.kind() == Kind::Misconfigured
-        && key.scheme() == Scheme::LOCAL
-        && try_on(key, purpose.other(), kms).await.is_ok()
-    {
+    if is_for_other_purpose(key, purpose, error, kms).await {
         let message = error.message();
-        let summary = message
+        let what = message
             .rsplit_once("; ")
             .map_or(&*message, |(what, _)| what);
-        return failed(summary.to_owned(), purpose.instead().to_owned());
+        return failed(what.to_owned(), purpose.instead().to_owned());
     }
     let explained = service.explain(key, error);
     // Which project pays, and what a perimeter keeps out, says nothing of the key.
@@ -78,17 +75,8 @@ pub(super) async fn missing(
     }
     let create = advice::keys("create", key, purpose.create_arguments(), kms);
     if let (Some(place), Existence::Unknown) = (&elsewhere, existence) {
-        return failed(
-            format!(
-                "{} has no such key that this caller may see; {}, which {} names, may have it, but does not let this caller \
-                 look",
-                place.own, place.other, place.named_by
-            ),
-            format!(
-                "if the {} is wrong, name the key {}; otherwise create the key: {create}",
-                place.kind, place.key
-            ),
-        );
+        let (summary, remedy) = perhaps_elsewhere(place, &create);
+        return failed(summary, remedy);
     }
     match in_same_place(key, kms).await {
         // A folder that does not exist has no keys either.
@@ -133,6 +121,20 @@ pub(super) async fn missing(
     }
 }
 
+/// What to say of a key that another place may have. The place does not let this caller look.
+fn perhaps_elsewhere(place: &Elsewhere, create: &str) -> (String, String) {
+    (
+        format!(
+            "{} has no such key that this caller may see; {}, which {} names, may have it, but does not let this caller look",
+            place.own, place.other, place.named_by
+        ),
+        format!(
+            "if the {} is wrong, name the key {}; otherwise create the key: {create}",
+            place.kind, place.key
+        ),
+    )
+}
+
 /// A remark on the place, where the service refuses without telling whether there is such a key.
 pub(super) fn other_place_hint(
     key: &KeyUri,
@@ -169,6 +171,18 @@ async fn existence(key: &KeyUri, purpose: Purpose, kms: &Kms) -> Existence {
         (Purpose::Sign, Kind::PermissionDenied) => Existence::Unknown,
         _ => Existence::No,
     }
+}
+
+/// Whether the key exists, and does the other of encrypting and signing. Only local keys tell.
+async fn is_for_other_purpose(
+    key: &KeyUri,
+    purpose: Purpose,
+    error: &ProviderError,
+    kms: &Kms,
+) -> bool {
+    error.kind() == Kind::Misconfigured
+        && key.scheme() == Scheme::LOCAL
+        && try_on(key, purpose.other(), kms).await.is_ok()
 }
 
 /// A call that changes nothing.
