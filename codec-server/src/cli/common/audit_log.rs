@@ -73,19 +73,25 @@ impl AuditArgs {
     ///
     /// Its first line is written when this returns: a log that cannot be written is found before a key is used.
     pub(crate) async fn open(&self, event: CommandEvent) -> Result<CommandLog, Failure> {
-        let user = user();
-        let log = if let Some(folder) = &self.audit_log {
+        let mut command = CommandLog {
+            log: None,
+            event,
+            user: user(),
+        };
+        if let Some(folder) = &self.audit_log {
             let version = env!("CARGO_PKG_VERSION");
             let options = AuditOptions::folder(folder)
-                .with_program(format!("{PROGRAM} {} {version}", event.command))
-                .with_user(user.clone());
+                .with_program(format!("{PROGRAM} {} {version}", command.event.command))
+                .with_user(command.user.clone());
             let log = AuditLog::open(&options)?;
-            log.started().await?;
-            Some(log)
-        } else {
-            None
-        };
-        Ok(CommandLog { log, event, user })
+            // A signal may come while this waits. Then the log gets its last line too.
+            command.log = Some(Arc::clone(&log));
+            if let Err(error) = log.started().await {
+                command.log = None;
+                return Err(error.into());
+            }
+        }
+        Ok(command)
     }
 }
 
