@@ -16,7 +16,7 @@ mod value;
 
 pub use environment::{load, tell};
 pub use file::EnvFile;
-pub use syntax::{assignment, split_entry, split_value};
+pub use syntax::{assignment, split_entry, split_mark, split_value};
 
 /// What a fuzz target reads of a file's text. `None` for a text with a mistake.
 #[cfg(fuzzing)]

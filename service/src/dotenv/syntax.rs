@@ -1,5 +1,12 @@
 //! The lines of a `.env` file: where an entry ends, what it sets, and where its value ends.
 
+/// The mark that editors of Windows write at the beginning of a file, and the text behind it.
+#[must_use]
+pub fn split_mark(text: &str) -> (&str, &str) {
+    let rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.split_at(text.len() - rest.len())
+}
+
 /// The first entry of a text and what follows it: a line, or all lines of a quoted value. A quote without an end opens
 /// nothing.
 #[must_use]

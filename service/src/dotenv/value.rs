@@ -1,6 +1,6 @@
 //! The variables of a `.env` file and their values. Only what every reader of such files understands alike is accepted.
 
-use super::syntax::{assignment, split_entry, split_value};
+use super::syntax::{assignment, split_entry, split_mark, split_value};
 
 /// Larger than any list of settings.
 const MAX_VARIABLES: usize = 1000;
@@ -20,8 +20,7 @@ pub(super) fn variables(
     is_wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<(String, String)>, Mistake> {
     let mut found: Vec<(String, String)> = Vec::new();
-    // Editors of Windows write a mark there.
-    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut rest = split_mark(text).1;
     let mut line = 1;
     while !rest.is_empty() {
         let (entry, after) = split_entry(rest);
@@ -52,7 +51,7 @@ pub(super) fn variables(
 /// The names that a text sets, each once and in its order. Values are not looked at.
 pub(super) fn names(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
-    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut rest = split_mark(text).1;
     while !rest.is_empty() && found.len() < MAX_VARIABLES {
         let (entry, after) = split_entry(rest);
         rest = after;

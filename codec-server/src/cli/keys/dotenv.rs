@@ -9,7 +9,9 @@ use std::{
 
 use nix::unistd::{Gid, Uid, fchown};
 use tempfile::NamedTempFile;
-use temporal_kms_codec_service::dotenv::{EnvFile, assignment, split_entry, split_value};
+use temporal_kms_codec_service::dotenv::{
+    EnvFile, assignment, split_entry, split_mark, split_value,
+};
 
 use super::super::exit::{Failure, Status};
 
@@ -136,6 +138,7 @@ fn keep_owner(file: &fs::File, found: Found) -> io::Result<()> {
 /// Replaces each setting where it is, every time that it is there: readers differ in which one counts. The other settings
 /// are added at the end.
 fn with_settings(text: &str, settings: &[(&str, String)]) -> String {
+    let (mark, text) = split_mark(text);
     let mut edited = String::with_capacity(text.len());
     let mut found = vec![false; settings.len()];
     let mut rest = text;
@@ -169,7 +172,7 @@ fn with_settings(text: &str, settings: &[(&str, String)]) -> String {
         }
         edited.extend([name, "=", value, end]);
     }
-    edited
+    format!("{mark}{edited}")
 }
 
 /// What is kept behind a value that is replaced: a comment, and the end of the line. Text directly behind a quote is a part
@@ -216,6 +219,13 @@ mod tests {
     fn sets_in_place_and_adds_the_rest() {
         for (text, expected) in [
             ("", "RING=new\nNAME=key\n"),
+            ("\u{feff}", "\u{feff}RING=new\nNAME=key\n"),
+            ("\u{feff}RING=a", "\u{feff}RING=new\nNAME=key\n"),
+            // Within a value, nothing is a setting.
+            (
+                "\u{feff}A='b\nRING=c\n'\n",
+                "\u{feff}A='b\nRING=c\n'\nRING=new\nNAME=key\n",
+            ),
             ("A=1", "A=1\nRING=new\nNAME=key\n"),
             (
                 "# RING=old\nexport RING=old # mine\n\nNAME='key'\nZ=\"a b\"\n",
