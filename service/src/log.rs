@@ -151,15 +151,12 @@ pub fn init_command(program: &'static str, format: LogFormat, level: &'static st
         return init(format, level);
     }
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter(&format!("{QUIET_FOR_PEOPLE},{level}")))
+        .with_env_filter(filter(level))
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .event_format(ForPeople { program })
         .try_init();
 }
-
-/// Crates whose log repeats the error that the command shows anyway.
-const QUIET_FOR_PEOPLE: &str = "rustls_platform_verifier=off";
 
 fn filter(level: &str) -> EnvFilter {
     match wanted() {

@@ -8,6 +8,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use temporal_kms::support::shell_word;
 use temporal_kms_codec::{
     KeyUri,
     kms::{KeyState, Kms, PublicKey, Signature, SignatureAlgorithm, Signer},
@@ -193,14 +194,23 @@ async fn check(args: &VerifyArgs, path: &Path, log: &CommandLog) -> Result<(), F
     }
     let data = read(&args.file, MAX_FILE).await?;
     let written = read(path, MAX_SMALL).await?;
-    let (signature, valid) = match &args.public_key {
-        Some(file) => offline(&data, &written, file).await?,
-        None => by_service(&data, &written, args, log).await?,
+    let (signature, valid, used) = if let Some(file) = &args.public_key {
+        let (signature, valid) = offline(&data, &written, file).await?;
+        (signature, valid, None)
+    } else {
+        let uri = args.key.as_deref().unwrap_or_default();
+        let (kms, key) = open(&args.kms, uri, log)?;
+        let (signature, valid) = by_service(&data, &written, &kms, &key).await?;
+        (signature, valid, Some(key))
     };
     if !valid {
         return Err(Failure::new(
             Status::Data,
-            format_args!("{}: {}", path.display(), reason(&written, args)),
+            format_args!(
+                "{}: {}",
+                path.display(),
+                reason(&written, args, used.as_ref())
+            ),
         ));
     }
     let answer = Verified {
@@ -215,8 +225,8 @@ async fn check(args: &VerifyArgs, path: &Path, log: &CommandLog) -> Result<(), F
     })
 }
 
-/// Why a signature can be refused, and what to do. What it says of its key is not authentic.
-fn reason(written: &[u8], args: &VerifyArgs) -> String {
+/// Why a signature can be refused by the key that was used, and what to do. What it says of its key is not authentic.
+fn reason(written: &[u8], args: &VerifyArgs, used: Option<&KeyUri>) -> String {
     let refused = "the signature is not one of this file by this key: the file was changed, something else was signed, or \
                    another";
     let Ok(file) = serde_json::from_slice::<SignatureFile>(written) else {
@@ -226,7 +236,8 @@ fn reason(written: &[u8], args: &VerifyArgs) -> String {
                  public-key KEY --version ID"
             ),
             None => format!(
-                "{refused} key or a version that is not enabled signed it; name the key that signed it with --key"
+                "{refused} key signed it, or a version that is not enabled or was not tried; name the key that signed it \
+                 with --key, or verify with --public-key"
             ),
         };
     };
@@ -236,7 +247,7 @@ fn reason(written: &[u8], args: &VerifyArgs) -> String {
         );
     };
     if args.public_key.is_none() {
-        return if args.key.as_deref() == Some(file.key.as_str()) {
+        return if used == Some(&key) {
             format!("{refused} key signed it; check where the file and its signature come from")
         } else {
             format!(
@@ -244,14 +255,16 @@ fn reason(written: &[u8], args: &VerifyArgs) -> String {
             )
         };
     }
+    // Readers copy the command, and the name in it is from the signature.
+    let word = shell_word(&key.to_string());
     match file.version.as_deref().filter(|version| is_plain(version)) {
         Some(version) => format!(
             "{refused} version of the key signed it. The signature names version {version} of {key}; use its public \
-             key with --public-key: codec-server keys public-key {key} --version {version}"
+             key with --public-key: codec-server keys public-key {word} --version {version}"
         ),
         None => format!(
             "{refused} key signed it. The signature names {key}; use its public key with --public-key: codec-server \
-             keys public-key {key}"
+             keys public-key {word}"
         ),
     }
 }
@@ -276,25 +289,23 @@ async fn offline(data: &[u8], written: &[u8], file: &Path) -> Result<(Signature,
 async fn by_service(
     data: &[u8],
     written: &[u8],
-    args: &VerifyArgs,
-    log: &CommandLog,
+    kms: &Kms,
+    key: &KeyUri,
 ) -> Result<(Signature, bool), Failure> {
-    let uri = args.key.as_deref().unwrap_or_default();
-    let (kms, key) = open(&args.kms, uri, log)?;
-    let missing = |error| missing_key::failure(error, &kms, WRONG_KEY);
-    let signer = kms.signer(&key).await.map_err(missing)?;
+    let missing = |error| missing_key::failure(error, kms, WRONG_KEY);
+    let signer = kms.signer(key).await.map_err(missing)?;
     if let Ok(file) = serde_json::from_slice::<SignatureFile>(written) {
-        let signature = parse(written, &key, file.algorithm);
+        let signature = parse(written, key, file.algorithm);
         let valid = signer.verify(data, &signature).await.map_err(missing)?;
         return Ok((signature, valid));
     }
     // Bytes alone are most often the newest version's.
     let public = signer.public_key(None).await.map_err(missing)?;
-    let signature = parse(written, &key, public.algorithm());
+    let signature = parse(written, key, public.algorithm());
     if signer.verify(data, &signature).await.map_err(missing)? {
         return Ok((signature, true));
     }
-    match by_other_version(data, &signature, &kms, &*signer).await? {
+    match by_other_version(data, &signature, kms, &*signer).await? {
         Some(found) => Ok((found, true)),
         None => Ok((signature, false)),
     }
@@ -309,9 +320,14 @@ async fn by_other_version(
     signer: &dyn Signer,
 ) -> Result<Option<Signature>, Failure> {
     let key = &signature.key;
-    // Verifying does not need the permission to list versions.
-    let versions = match kms.admin(key).await {
-        Ok(admin) => admin.versions(key).await.unwrap_or_default(),
+    let listed = match kms.admin(key).await {
+        Ok(admin) => admin.versions(key).await,
+        Err(error) => Err(error),
+    };
+    let versions = match listed {
+        Ok(versions) => versions,
+        Err(error) if error.is_transient() => return Err(error.into()),
+        // Verifying does not need the permission to list versions.
         Err(_) => return Ok(None),
     };
     // The only version was tried already.

@@ -111,6 +111,16 @@ fn run(operation: Operation, args: &TransformArgs, as_text: bool) -> Result<(), 
     })
 }
 
+/// Whether everything that the file holds is there already.
+fn is_regular(file: &Path) -> bool {
+    let file = if is_standard(file) {
+        Path::new("/dev/stdin")
+    } else {
+        file
+    };
+    std::fs::metadata(file).is_ok_and(|file| file.is_file())
+}
+
 async fn process(
     operation: Operation,
     args: &TransformArgs,
@@ -122,8 +132,8 @@ async fn process(
         Operation::Encode => args.codec.codec(log).await?,
         Operation::Decode => {
             let wanted = async {
-                // Nobody should have to type payloads to learn that a key is missing.
-                if is_standard(&args.file) && std::io::stdin().is_terminal() {
+                // Nobody should have to wait for payloads to learn that a key is missing.
+                if !is_regular(&args.file) {
                     return Vec::new();
                 }
                 let input = read_input(args).await;

@@ -165,6 +165,21 @@ fn a_refused_signature_names_the_version_that_it_is_of() {
 }
 
 #[test]
+fn a_signature_puts_no_command_into_the_advice() {
+    let folder = Folder::new();
+    folder.run(0, &["sign", "file", "--key", "local://sign-p256"]);
+    folder.public_key("local://sign-ed25519", "other.pem");
+    let written = fs::read(folder.path("file.sig")).unwrap();
+    let mut signature: Value = serde_json::from_slice(&written).unwrap();
+    signature["key"] = "vault://x;touch${IFS}PWNED;echo".into();
+    fs::write(folder.path("file.sig"), signature.to_string()).unwrap();
+    let output = folder.run(65, &["verify", "file", "--public-key", "other.pem"]);
+    let words = String::from_utf8(output.stderr).unwrap();
+    let quoted = "keys public-key 'vault://x;touch${IFS}PWNED;echo' --version";
+    assert!(words.contains(quoted), "{words}");
+}
+
+#[test]
 fn a_missing_key_is_created_to_sign_and_not_to_verify() {
     let folder = Folder::new();
     let words = |arguments: &[&str]| {

@@ -1,13 +1,13 @@
 //! `config show`: what a server would run with.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{env, fmt::Write as _, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use temporal_kms_codec_service::{exit::print, terminal};
 
 use super::{
-    super::exit::{Failure, print_answer},
+    super::exit::{Failure, Status, print_answer},
     effective::{Effective, effective, toml_name},
 };
 
@@ -48,6 +48,13 @@ struct Report {
 }
 
 pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
+    let of_variable = env::var_os("CODEC_CONFIG").map(PathBuf::from);
+    if args.config.is_some() && args.file.is_some() && args.file != of_variable {
+        return Err(Failure::new(
+            Status::Usage,
+            "--config: the configuration is named twice; name it once",
+        ));
+    }
     let mut settings = effective(args.config.as_deref().or(args.file.as_deref()))?;
     if args.set {
         settings.retain(|one| one.place.is_some());

@@ -1,6 +1,7 @@
 //! The program: how its commands end, what they read, and what they never do.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     process::Stdio,
 };
@@ -84,8 +85,10 @@ fn a_missing_key_is_told_with_the_key_that_the_payloads_name() {
     let encode = [&["encode", "--key", "local://2026"][..], &keyring].concat();
     let plain = body_of(&plain_payload("text"));
     let sealed = run_with_input(&encode, &[], &plain).stdout;
-    let decode = [&["decode"][..], &keyring].concat();
-    let output = run_with_input(&decode, &[], &sealed);
+    let file = folder.path().join("sealed.json");
+    fs::write(&file, &sealed).unwrap();
+    let decode = [&["decode", file.to_str().unwrap()][..], &keyring].concat();
+    let output = run(&decode);
     let words = text(&output.stderr);
     assert_eq!(output.status.code(), Some(78), "{words}");
     for part in [
@@ -97,8 +100,12 @@ fn a_missing_key_is_told_with_the_key_that_the_payloads_name() {
     }
     assert!(!words.contains("create"), "{words}");
     let wrong = [&decode[..], &["--key", "local://2025"]].concat();
-    let words = text(&run_with_input(&wrong, &[], &sealed).stderr);
+    let words = text(&run(&wrong).stderr);
     assert!(words.contains("correct the name in --key"), "{words}");
+    // Input that is still to come is not waited for.
+    let words = text(&run_with_input(&[&["decode"][..], &keyring].concat(), &[], &sealed).stderr);
+    assert!(words.contains("name the key with --key"), "{words}");
+    assert!(!words.contains("the payloads name"), "{words}");
 }
 
 #[test]

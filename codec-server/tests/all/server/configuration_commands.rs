@@ -335,6 +335,7 @@ fn a_configuration_can_be_named_as_for_other_commands() {
     for arguments in [
         &["config", "check"][..],
         &["config", "check", &file, "--config", &file],
+        &["config", "show", &file, "--config", &file],
     ] {
         assert_eq!(run(arguments).status.code(), Some(64), "{arguments:?}");
     }
