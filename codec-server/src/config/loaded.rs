@@ -95,10 +95,10 @@ impl LoadedConfig {
 }
 
 #[cfg(test)]
+#[cfg(feature = "pkcs11")]
 mod tests {
     use super::*;
 
-    #[cfg(feature = "pkcs11")]
     #[test]
     fn the_pin_of_one_key_and_static_keys_are_looked_at() {
         let folder = tempfile::tempdir().unwrap();
