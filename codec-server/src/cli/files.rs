@@ -79,7 +79,7 @@ impl FileArgs {
         if self.keys == [DEFAULT_LOCAL_KEY] {
             "name the key that sealed the file with --key, and its folder with --keyring"
         } else {
-            "correct the name in --key, or the folder in --keyring"
+            missing_key::WRONG_NAME
         }
     }
 }

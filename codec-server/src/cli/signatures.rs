@@ -33,7 +33,6 @@ const MAX_SMALL: u64 = 64 << 10;
 const MAX_VERSIONS: usize = 64;
 /// Longer than the version of any service, in characters.
 const MAX_SHOWN: usize = 64;
-const WRONG_KEY: &str = "correct the name in --key, or the folder in --keyring";
 const SUFFIX: &str = "sig";
 
 #[derive(Debug, Args)]
@@ -269,7 +268,7 @@ fn reason(written: &[u8], args: &VerifyArgs, used: Option<&KeyUri>) -> String {
     }
 }
 
-/// Whether a version can stand in a command.
+/// Whether a command can show a version without quotes.
 fn is_plain(version: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (1..=MAX_SHOWN).contains(&version.len()) && version.bytes().all(is_plain)
@@ -292,7 +291,7 @@ async fn by_service(
     kms: &Kms,
     key: &KeyUri,
 ) -> Result<(Signature, bool), Failure> {
-    let missing = |error| missing_key::failure(error, kms, WRONG_KEY);
+    let missing = |error| missing_key::failure(error, kms, missing_key::WRONG_NAME);
     let signer = kms.signer(key).await.map_err(missing)?;
     if let Ok(file) = serde_json::from_slice::<SignatureFile>(written) {
         let signature = parse(written, key, file.algorithm);

@@ -309,7 +309,7 @@ impl Request<'_> {
             Err(undecoded) => self.finish(index, undecoded, decoder).await?,
         };
         let answer = Plain::new(Some(answer));
-        // There is no await since the last layer was opened, so at most one payload for each thread is not counted yet.
+        // Nothing waits after the last layer is opened, so each thread has at most one payload that is not counted yet.
         let mut taken = Taken::default();
         if let Some(answer) = &*answer {
             taken.add(answer.payload());

@@ -293,8 +293,8 @@ impl<'b> Reader<'b> {
         None
     }
 
-    /// The data of a payload. They are mostly as long as the last ones. Then their end is not searched for: a quote before it
-    /// is no base64, and the decoder refuses it.
+    /// The data of a payload. They are mostly as long as the last ones. Then their end is not searched for: the decoder of base64
+    /// refuses a text with a quote.
     fn data(&mut self, room: Room) -> Option<Data> {
         let mut ahead = self.clone();
         if self.last_data > 0

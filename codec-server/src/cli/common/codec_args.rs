@@ -119,7 +119,7 @@ impl CodecArgs {
         } else if self.keys.is_empty() {
             "name the key with --key, and its folder with --keyring"
         } else {
-            "correct the name in --key, or the folder in --keyring"
+            missing_key::WRONG_NAME
         }
     }
 

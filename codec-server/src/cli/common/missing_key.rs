@@ -7,6 +7,9 @@ use temporal_kms_codec::{
 
 use super::exit::{Failure, Status};
 
+/// What to do about a key that the command line names.
+pub(crate) const WRONG_NAME: &str = "correct the name in --key, or the folder in --keyring";
+
 /// The end of errors about keys of other services.
 const CREATE: &str = ", or create it";
 

@@ -29,14 +29,12 @@ pub(super) async fn missing(
     let failed = |summary: String, remedy: String| {
         Finding::failed(Check::Key, advice::exit(error), summary, remedy)
     };
-    if is_for_other_purpose(key, purpose, error, kms).await {
-        let message = error.message();
-        let what = message
-            .rsplit_once("; ")
-            .map_or(&*message, |(what, _)| what);
-        return failed(what.to_owned(), purpose.instead().to_owned());
-    }
     let explained = service.explain(key, error);
+    if let Some(advice) = &explained
+        && is_for_other_purpose(key, purpose, error, kms).await
+    {
+        return failed(advice.summary.clone(), purpose.instead().to_owned());
+    }
     // Which project pays, and what a perimeter keeps out, says nothing of the key.
     if let (Some(FailureCause::QuotaProject | FailureCause::Perimeter), Some(advice)) =
         (error.cause(), &explained)
@@ -167,7 +165,7 @@ async fn existence(key: &KeyUri, purpose: Purpose, kms: &Kms) -> Existence {
     };
     match (purpose, error.kind()) {
         (_, Kind::KeyDisabled) => Existence::Yes,
-        // A caller that only signs may not read the public key. The same error can mean that there is no such key.
+        // A caller that only signs may not read the public key. The same error can mean that the key does not exist.
         (Purpose::Sign, Kind::PermissionDenied) => Existence::Unknown,
         _ => Existence::No,
     }
