@@ -78,10 +78,10 @@ fn enter(log: &Log, id: RequestId, summary: &Summary, ending: Ending) -> Option<
         .namespace
         .as_ref()
         .map(temporal_kms_codec::Namespace::as_str);
-    event.payloads = summary.asked.payloads.get().copied().unwrap_or_default();
+    event.payloads = summary.facts.payloads.get().copied().unwrap_or_default();
     event.undecoded = summary.placeholders;
     event.bytes = summary.bytes;
-    event.keys = summary.asked.keys.get().map_or(&[], Vec::as_slice);
+    event.keys = summary.facts.keys.get().map_or(&[], Vec::as_slice);
     event.error = summary.error.as_deref();
     log.enter(event, summary.namespace.is_some(), ending)
 }

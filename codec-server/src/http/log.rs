@@ -6,7 +6,7 @@ use axum::{body::HttpBody as _, response::Response};
 use http::{Method, StatusCode};
 use temporal_kms_codec_service::{auth::Identity, listener::Peer, telemetry::EndedRequest};
 
-use super::{asked::Asked, request_error::shown, request_id::RequestId};
+use super::{request_error::shown, request_facts::RequestFacts, request_id::RequestId};
 
 /// What the log says of a request. Routes pass it in the extensions of the answer.
 #[derive(Clone, Default)]
@@ -19,8 +19,8 @@ pub(super) struct Summary {
     pub(super) client: Option<Peer>,
     /// The bytes of the body.
     pub(super) bytes: usize,
-    /// What the body holds.
-    pub(super) asked: Arc<Asked>,
+    /// What the audit log says of the payloads.
+    pub(super) facts: Arc<RequestFacts>,
     pub(super) payloads: usize,
     /// How many payloads were answered by placeholders.
     pub(super) placeholders: usize,

@@ -138,7 +138,7 @@ async fn steps(
         operation: route.operation,
         namespace: &codec,
         preserve_storage_refs: route.preserve_storage_refs,
-        asked: &summary.asked,
+        facts: &summary.facts,
         is_audited: app.audit.is_kept(),
         limits: &limits,
         known_metadata: app.known_metadata.of(namespace),

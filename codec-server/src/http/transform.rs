@@ -18,12 +18,12 @@ use tokio::task::yield_now;
 
 use super::{
     answer_body::AnswerBody,
-    asked::Asked,
     body::{Parts, Received},
     known_metadata::{self, KnownMetadata},
     memory::Share,
     placeholder::{self, placeholder},
     request_error::{RequestError, wanted_key},
+    request_facts::RequestFacts,
     request_id::RequestId,
     route::Operation,
     shown_ciphertext::{is_sealed, is_shown_ciphertext},
@@ -55,8 +55,8 @@ pub(super) struct Request<'r> {
     pub(super) namespace: &'r NamespaceCodec,
     pub(super) preserve_storage_refs: bool,
     pub(super) limits: &'r Limits,
-    /// What the audit log says of the body.
-    pub(super) asked: &'r Asked,
+    /// What the audit log says of the payloads.
+    pub(super) facts: &'r RequestFacts,
     /// Whether there is an audit log.
     pub(super) is_audited: bool,
     pub(super) known_metadata: &'r KnownMetadata,
@@ -98,8 +98,8 @@ impl Request<'_> {
         let limits = json::Limits::new(self.limits.max_payloads);
         let parsed = self.parse(&bytes, &limits, &mut share).await?;
         let is_ciphertext = self.operation == Operation::Decode && parsed.is_ciphertext();
-        let asked = parsed.payloads;
-        share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
+        let payloads = parsed.payloads;
+        share.try_grow(total(&payloads).saturating_sub(bytes.len()))?;
         share.shrink(taken);
         if is_ciphertext {
             bytes.discard();
@@ -107,18 +107,18 @@ impl Request<'_> {
             drop(bytes);
         }
 
-        let payloads = asked.len();
-        let _ = self.asked.payloads.set(payloads);
+        let count = payloads.len();
+        let _ = self.facts.payloads.set(count);
         if self.is_audited && self.operation != Operation::Encode {
-            self.asked.note_keys(&asked);
+            self.facts.note_keys(&payloads);
         }
         let answered = match self.operation {
-            Operation::Encode => self.encode(asked).await?,
-            Operation::Decode => self.decode(asked, &mut share).await?,
+            Operation::Encode => self.encode(payloads).await?,
+            Operation::Decode => self.decode(payloads, &mut share).await?,
             Operation::Download => return Err(RequestError::NoDownload),
         };
         // Clients match payloads by position: a missing payload would shift the others.
-        if answered.payloads.len() != payloads {
+        if answered.payloads.len() != count {
             return Err(RequestError::Miscounted);
         }
         // Ciphertext needs no erasing.
@@ -175,8 +175,9 @@ impl Request<'_> {
         })
     }
 
-    async fn encode(&self, asked: Plain<Vec<SharedPayload>>) -> Result<Answered, RequestError> {
-        let find = |wrong: fn(&[u8]) -> bool| asked.iter().position(|payload| wrong(&payload.data));
+    async fn encode(&self, payloads: Plain<Vec<SharedPayload>>) -> Result<Answered, RequestError> {
+        let find =
+            |wrong: fn(&[u8]) -> bool| payloads.iter().position(|payload| wrong(&payload.data));
         // An encrypted placeholder would replace the value that could not be decoded.
         if let Some(index) = find(placeholder::is_placeholder) {
             return Err(RequestError::Placeholder { index });
@@ -184,23 +185,23 @@ impl Request<'_> {
         if let Some(index) = find(is_shown_ciphertext) {
             return Err(RequestError::ShownCiphertext { index });
         }
-        let payloads = self
+        let encoded = self
             .codec()
-            .encode_shared(asked.into_inner())
+            .encode_shared(payloads.into_inner())
             .await
             .map_err(|error| RequestError::Encode(Box::new(error)))?;
         if self.is_audited {
-            self.asked.note_keys(&payloads);
+            self.facts.note_keys(&encoded);
         }
         Ok(Answered {
-            payloads: Plain::new(payloads),
+            payloads: Plain::new(encoded),
             ..Answered::default()
         })
     }
 
     async fn decode(
         &self,
-        asked: Plain<Vec<SharedPayload>>,
+        payloads: Plain<Vec<SharedPayload>>,
         share: &mut Share,
     ) -> Result<Answered, RequestError> {
         let decoder = self.codec().decoder();
@@ -210,16 +211,16 @@ impl Request<'_> {
             is_exceeded: AtomicBool::new(false),
             share: Mutex::new(share),
         };
-        let mut answered = Answered::with_capacity(asked.len());
-        let mut asked = Plain::new(asked.into_inner().into_iter());
+        let mut answered = Answered::with_capacity(payloads.len());
+        let mut remaining = Plain::new(payloads.into_inner().into_iter());
         let first = loop {
-            match self.decode_known(&mut asked, &decoder, &room, &mut answered)? {
+            match self.decode_known(&mut remaining, &decoder, &room, &mut answered)? {
                 Step::Ended => return Ok(answered),
                 Step::Pause => yield_now().await,
                 Step::Waits(first) => break first,
             }
         };
-        let others = asked.map(|payload| Pending::Given(Plain::new(Some(payload))));
+        let others = remaining.map(|payload| Pending::Given(Plain::new(Some(payload))));
         let others = once(Pending::Undecoded(first)).chain(others);
         let start = answered.payloads.len();
         let mut others = stream::iter((start..).zip(others))
@@ -244,7 +245,7 @@ impl Request<'_> {
     /// Decodes one step of a request without waiting, as far as data keys are known.
     fn decode_known(
         &self,
-        asked: &mut Plain<vec::IntoIter<SharedPayload>>,
+        remaining: &mut Plain<vec::IntoIter<SharedPayload>>,
         decoder: &Decoder,
         room: &Room<'_>,
         answered: &mut Answered,
@@ -252,7 +253,7 @@ impl Request<'_> {
         let mut known = decoder.known();
         let mut taken = Taken::default();
         for _ in 0..STEP_PAYLOADS {
-            let Some(payload) = asked.next() else {
+            let Some(payload) = remaining.next() else {
                 room.take(&taken)?;
                 return Ok(Step::Ended);
             };

@@ -35,7 +35,7 @@ async fn run_parts(
         namespace: served,
         preserve_storage_refs: false,
         limits,
-        asked: &Asked::default(),
+        facts: &RequestFacts::default(),
         is_audited: false,
         known_metadata,
     };
@@ -164,7 +164,7 @@ async fn only_envelopes_without_other_members_are_dropped_without_erasing() {
             namespace: &served,
             preserve_storage_refs: false,
             limits: &Limits::default(),
-            asked: &Asked::default(),
+            facts: &RequestFacts::default(),
             is_audited: false,
             known_metadata: &KnownMetadata::default(),
         };

@@ -1,4 +1,4 @@
-//! What a request asks for, as both logs tell it.
+//! What the audit log says of the payloads of a request.
 
 use std::sync::OnceLock;
 
@@ -6,17 +6,17 @@ use temporal_kms_codec::SharedPayload;
 
 use super::request_error::named_keys;
 
-/// The keys of a request that the log names.
+/// The most keys of a request that the log names.
 const MOST_KEYS: usize = 8;
 
-/// What a request holds, as far as it is known.
+/// The number of the payloads and the keys that they name, as soon as they are known.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct RequestFacts {
     pub(super) payloads: OnceLock<usize>,
     pub(super) keys: OnceLock<Vec<String>>,
 }
 
-impl Asked {
+impl RequestFacts {
     /// Notes the keys that payloads name, each once.
     pub(super) fn note_keys(&self, payloads: &[SharedPayload]) {
         let mut keys = Vec::new();
