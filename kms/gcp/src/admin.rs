@@ -16,7 +16,7 @@ use google_cloud_wkt::{FieldMask, Timestamp};
 use super::{
     client::Service,
     details::{self, time},
-    error::{Asked, already_exists, integrity},
+    error::{CallKind, already_exists, integrity},
     grant::{grant, grants, revoke},
     name::Parts,
     versions::{self, version_id, version_name},
@@ -43,7 +43,7 @@ impl GcpAdmin {
     async fn key(&self, uri: &KeyUri) -> Result<CryptoKey, ProviderError> {
         let key = self
             .service
-            .call(uri, Asked::Administer, |client| {
+            .call(uri, CallKind::Administer, |client| {
                 client.get_crypto_key().set_name(uri.resource()).send()
             })
             .await?;
@@ -58,7 +58,7 @@ impl GcpAdmin {
     async fn ensure_key_ring(&self, uri: &KeyUri, parts: &Parts<'_>) -> Result<(), ProviderError> {
         let made = self
             .service
-            .call(uri, Asked::Administer, |client| {
+            .call(uri, CallKind::Administer, |client| {
                 client
                     .create_key_ring()
                     .set_parent(parts.location)
@@ -73,7 +73,7 @@ impl GcpAdmin {
             // A caller who may create keys in a ring may lack the permission to create rings.
             Err(error) if error.kind() == Kind::PermissionDenied => self
                 .service
-                .call(uri, Asked::Administer, |client| {
+                .call(uri, CallKind::Administer, |client| {
                     client.get_key_ring().set_name(parts.ring).send()
                 })
                 .await
@@ -85,7 +85,7 @@ impl GcpAdmin {
 
     async fn make_primary(&self, uri: &KeyUri, id: u64) -> Result<(), ProviderError> {
         self.service
-            .call(uri, Asked::Administer, |client| {
+            .call(uri, CallKind::Administer, |client| {
                 client
                     .update_crypto_key_primary_version()
                     .set_name(uri.resource())
@@ -106,7 +106,7 @@ impl GcpAdmin {
             .set_name(version_name(uri, id))
             .set_state(state);
         self.service
-            .call(uri, Asked::Administer, |client| {
+            .call(uri, CallKind::Administer, |client| {
                 client
                     .update_crypto_key_version()
                     .set_crypto_key_version(version)
@@ -126,7 +126,7 @@ impl KeyAdmin for GcpAdmin {
         self.ensure_key_ring(key, &parts).await?;
         let made = self
             .service
-            .call(key, Asked::Administer, |client| {
+            .call(key, CallKind::Administer, |client| {
                 client
                     .create_crypto_key()
                     .set_parent(parts.ring)
@@ -148,7 +148,7 @@ impl KeyAdmin for GcpAdmin {
         for _ in 0..MAX_PAGES {
             let page = self
                 .service
-                .call(key, Asked::Administer, |client| {
+                .call(key, CallKind::Administer, |client| {
                     client
                         .list_crypto_keys()
                         .set_parent(ring)
@@ -173,7 +173,7 @@ impl KeyAdmin for GcpAdmin {
     }
 
     async fn versions(&self, key: &KeyUri) -> Result<Vec<KeyVersion>, ProviderError> {
-        let versions = versions::all(&self.service, key, Asked::Administer).await?;
+        let versions = versions::all(&self.service, key, CallKind::Administer).await?;
         Ok(versions
             .iter()
             .filter_map(|(_, version)| details::key_version(key, version))
@@ -184,7 +184,7 @@ impl KeyAdmin for GcpAdmin {
         let purpose = self.key(key).await?.purpose;
         let version = self
             .service
-            .call(key, Asked::Administer, |client| {
+            .call(key, CallKind::Administer, |client| {
                 client
                     .create_crypto_key_version()
                     .set_parent(key.resource())
@@ -218,7 +218,7 @@ impl KeyAdmin for GcpAdmin {
         let changed = with_rotation(key, CryptoKey::new().set_name(key.resource()), period)?;
         let mask = FieldMask::default().set_paths(["rotation_period", "next_rotation_time"]);
         self.service
-            .call(key, Asked::Administer, |client| {
+            .call(key, CallKind::Administer, |client| {
                 client
                     .update_crypto_key()
                     .set_crypto_key(changed)
@@ -241,13 +241,13 @@ impl KeyAdmin for GcpAdmin {
         let name = version_name(key, id);
         let found = self
             .service
-            .call(key, Asked::Administer, |client| {
+            .call(key, CallKind::Administer, |client| {
                 client.get_crypto_key_version().set_name(&name).send()
             })
             .await?;
         if details::version_state(&found.state) == KeyState::DestroyScheduled {
             self.service
-                .call(key, Asked::Administer, |client| {
+                .call(key, CallKind::Administer, |client| {
                     client.restore_crypto_key_version().set_name(&name).send()
                 })
                 .await?;
@@ -264,7 +264,7 @@ impl KeyAdmin for GcpAdmin {
         let name = version_name(key, named(key, version)?);
         let version = self
             .service
-            .call(key, Asked::Administer, |client| {
+            .call(key, CallKind::Administer, |client| {
                 client.destroy_crypto_key_version().set_name(&name).send()
             })
             .await?;

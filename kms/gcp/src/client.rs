@@ -17,7 +17,7 @@ use tokio::runtime::{self, Handle};
 
 use super::{
     credentials::Settings,
-    error::{self, Asked},
+    error::{self, CallKind},
 };
 use temporal_kms::{FailureCause, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
@@ -63,7 +63,7 @@ impl Service {
     pub(super) async fn call<T, F>(
         &self,
         uri: &KeyUri,
-        asked: Asked,
+        call: CallKind,
         request: impl FnOnce(KeyManagementService) -> F + Send,
     ) -> Result<T, ProviderError>
     where
@@ -73,7 +73,7 @@ impl Service {
             let client = self.client(uri).await?;
             request(client)
                 .await
-                .map_err(|error| (error.is_authentication(), error::map(&error, uri, asked)))
+                .map_err(|error| (error.is_authentication(), error::map(&error, uri, call)))
                 .map_err(Failure::from)
         };
         let failure = match tokio::time::timeout(CALL, performed).await {
@@ -182,7 +182,7 @@ mod tests {
         let asked = client
             .get_crypto_key()
             .set_name("projects/p/locations/l/keyRings/r/cryptoKeys/k");
-        error::map(&asked.send().await.unwrap_err(), &uri, Asked::Describe)
+        error::map(&asked.send().await.unwrap_err(), &uri, CallKind::Describe)
     }
 
     async fn metadata_server(status: &'static str) -> String {

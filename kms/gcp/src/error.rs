@@ -16,7 +16,7 @@ const PERIMETER: &str = "SECURITY_POLICY_VIOLATED";
 
 /// The kind of request, which decides what a refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum CallKind {
     Encrypt,
     Decrypt,
     Sign,
@@ -26,9 +26,9 @@ pub(super) enum Asked {
 }
 
 /// Translates the client's error to the kinds of all services. No text of the service is kept.
-pub(super) fn map(error: &GaxError, uri: &KeyUri, asked: Asked) -> ProviderError {
+pub(super) fn map(error: &GaxError, uri: &KeyUri, call: CallKind) -> ProviderError {
     let meaning = match error.status() {
-        Some(status) => of_status(status, uri, asked),
+        Some(status) => of_status(status, uri, call),
         None => of_transport(error),
     };
     ProviderError::new(meaning.kind, uri)
@@ -110,18 +110,18 @@ fn has_code(error: &ProviderError, code: Code) -> bool {
     answered == Some(code.name())
 }
 
-fn of_status<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Meaning<'a> {
+fn of_status<'a>(status: &'a Status, uri: &KeyUri, call: CallKind) -> Meaning<'a> {
     match status.code {
-        Code::InvalidArgument | Code::OutOfRange => invalid_argument(status, asked),
+        Code::InvalidArgument | Code::OutOfRange => invalid_argument(status, call),
         Code::NotFound => Meaning::new(Kind::KeyNotFound, ""),
         Code::AlreadyExists => Meaning::new(Kind::AlreadyExists, ""),
-        Code::PermissionDenied => permission_denied(status, uri, asked),
+        Code::PermissionDenied => permission_denied(status, uri, call),
         Code::Unauthenticated => Meaning::new(
             Kind::Misconfigured,
             "Google Cloud does not accept the credentials; they are expired, revoked or of another project",
         )
         .because(FailureCause::RefusedCredentials),
-        Code::FailedPrecondition => failed_precondition(status, asked),
+        Code::FailedPrecondition => failed_precondition(status, call),
         Code::ResourceExhausted => Meaning::new(Kind::Throttled, ""),
         Code::DeadlineExceeded => Meaning::new(Kind::DeadlineExceeded, ""),
         Code::Unimplemented => Meaning::new(Kind::Unsupported, ""),
@@ -131,29 +131,29 @@ fn of_status<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Meaning<'a> 
     }
 }
 
-fn invalid_argument(status: &Status, asked: Asked) -> Meaning<'static> {
+fn invalid_argument(status: &Status, call: CallKind) -> Meaning<'static> {
     // The service's words for a request whose data do not match their checksum.
     if status.message.contains("crc32c") {
         return Meaning::new(Kind::Integrity, "the request was damaged on its way");
     }
-    match asked {
-        Asked::Decrypt => Meaning::new(Kind::InvalidCiphertext, ""),
-        Asked::Encrypt => Meaning::new(
+    match call {
+        CallKind::Decrypt => Meaning::new(Kind::InvalidCiphertext, ""),
+        CallKind::Encrypt => Meaning::new(
             Kind::Misconfigured,
             "the key must be one for symmetric encryption; one in an HSM takes at most 8 KiB",
         ),
-        Asked::Sign | Asked::PublicKey => Meaning::new(
+        CallKind::Sign | CallKind::PublicKey => Meaning::new(
             Kind::Misconfigured,
             "the key must be one for signing with EC_SIGN_P256_SHA256",
         ),
-        Asked::Describe | Asked::Administer => Meaning::new(
+        CallKind::Describe | CallKind::Administer => Meaning::new(
             Kind::Misconfigured,
             "the service refuses a value of the request",
         ),
     }
 }
 
-fn permission_denied<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Meaning<'a> {
+fn permission_denied<'a>(status: &'a Status, uri: &KeyUri, call: CallKind) -> Meaning<'a> {
     let info = status.details.iter().find_map(|detail| match detail {
         StatusDetails::ErrorInfo(info) => Some(info),
         _ => None,
@@ -206,34 +206,34 @@ fn permission_denied<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Mean
         )
         .because(FailureCause::Project)
         .of_project(consumer),
-        _ => Meaning::new(Kind::PermissionDenied, missing_role(asked)),
+        _ => Meaning::new(Kind::PermissionDenied, missing_role(call)),
     }
 }
 
-fn missing_role(asked: Asked) -> &'static str {
-    match asked {
-        Asked::Encrypt => "grant the caller roles/cloudkms.cryptoKeyEncrypter",
-        Asked::Decrypt => "grant the caller roles/cloudkms.cryptoKeyDecrypter",
-        Asked::Sign => "grant the caller roles/cloudkms.signer and roles/cloudkms.viewer",
-        Asked::PublicKey => {
+fn missing_role(call: CallKind) -> &'static str {
+    match call {
+        CallKind::Encrypt => "grant the caller roles/cloudkms.cryptoKeyEncrypter",
+        CallKind::Decrypt => "grant the caller roles/cloudkms.cryptoKeyDecrypter",
+        CallKind::Sign => "grant the caller roles/cloudkms.signer and roles/cloudkms.viewer",
+        CallKind::PublicKey => {
             "grant the caller roles/cloudkms.publicKeyViewer and roles/cloudkms.viewer"
         }
-        Asked::Describe => "grant the caller roles/cloudkms.viewer",
-        Asked::Administer => "grant the caller roles/cloudkms.admin",
+        CallKind::Describe => "grant the caller roles/cloudkms.viewer",
+        CallKind::Administer => "grant the caller roles/cloudkms.admin",
     }
 }
 
-fn failed_precondition(status: &Status, asked: Asked) -> Meaning<'static> {
+fn failed_precondition(status: &Status, call: CallKind) -> Meaning<'static> {
     let violation = status.details.iter().find_map(|detail| match detail {
         StatusDetails::PreconditionFailure(failure) => failure.violations.first(),
         _ => None,
     });
-    match (violation.map(|violation| violation.r#type.as_str()), asked) {
+    match (violation.map(|violation| violation.r#type.as_str()), call) {
         (Some("KEY_DISABLED"), _) => Meaning::new(
             Kind::KeyDisabled,
             "the version is disabled; enable it again",
         ),
-        (Some("KEY_DESTROYED"), Asked::Decrypt) => Meaning::new(
+        (Some("KEY_DESTROYED"), CallKind::Decrypt) => Meaning::new(
             Kind::KeyVersionGone,
             "the version that encrypted it is destroyed, or will be; restore it while that is possible",
         ),
@@ -319,41 +319,53 @@ mod tests {
             .unwrap()
     }
 
-    fn mapped(code: Code, message: &str, asked: Asked) -> ProviderError {
+    fn mapped(code: Code, message: &str, call: CallKind) -> ProviderError {
         let uri = uri();
         let status = Status::default().set_code(code).set_message(message);
-        map(&GaxError::service(status), &uri, asked)
+        map(&GaxError::service(status), &uri, call)
     }
 
     #[test]
     fn every_status_has_a_kind() {
-        for (code, asked, kind) in [
+        for (code, call, kind) in [
             (
                 Code::InvalidArgument,
-                Asked::Decrypt,
+                CallKind::Decrypt,
                 Kind::InvalidCiphertext,
             ),
-            (Code::InvalidArgument, Asked::Encrypt, Kind::Misconfigured),
-            (Code::NotFound, Asked::Encrypt, Kind::KeyNotFound),
+            (
+                Code::InvalidArgument,
+                CallKind::Encrypt,
+                Kind::Misconfigured,
+            ),
+            (Code::NotFound, CallKind::Encrypt, Kind::KeyNotFound),
             (
                 Code::PermissionDenied,
-                Asked::Decrypt,
+                CallKind::Decrypt,
                 Kind::PermissionDenied,
             ),
-            (Code::FailedPrecondition, Asked::Encrypt, Kind::KeyDisabled),
-            (Code::ResourceExhausted, Asked::Encrypt, Kind::Throttled),
-            (Code::Unavailable, Asked::Encrypt, Kind::Unavailable),
-            (Code::Internal, Asked::Encrypt, Kind::Unavailable),
-            (Code::Unknown, Asked::Encrypt, Kind::Unavailable),
+            (
+                Code::FailedPrecondition,
+                CallKind::Encrypt,
+                Kind::KeyDisabled,
+            ),
+            (Code::ResourceExhausted, CallKind::Encrypt, Kind::Throttled),
+            (Code::Unavailable, CallKind::Encrypt, Kind::Unavailable),
+            (Code::Internal, CallKind::Encrypt, Kind::Unavailable),
+            (Code::Unknown, CallKind::Encrypt, Kind::Unavailable),
             (
                 Code::DeadlineExceeded,
-                Asked::Encrypt,
+                CallKind::Encrypt,
                 Kind::DeadlineExceeded,
             ),
-            (Code::Unauthenticated, Asked::Encrypt, Kind::Misconfigured),
-            (Code::Unimplemented, Asked::Administer, Kind::Unsupported),
+            (
+                Code::Unauthenticated,
+                CallKind::Encrypt,
+                Kind::Misconfigured,
+            ),
+            (Code::Unimplemented, CallKind::Administer, Kind::Unsupported),
         ] {
-            let error = mapped(code, "answer: sk-secret", asked);
+            let error = mapped(code, "answer: sk-secret", call);
             assert_eq!(error.kind(), kind, "{code:?}");
             assert!(!format!("{error} {error:?}").contains("sk-secret"));
         }
@@ -363,8 +375,8 @@ mod tests {
     fn a_checksum_that_the_service_refuses_is_worth_a_retry() {
         let words =
             "The checksum in field ciphertext_crc32c did not match the data in field ciphertext.";
-        for asked in [Asked::Decrypt, Asked::Encrypt, Asked::Sign] {
-            let error = mapped(Code::InvalidArgument, words, asked);
+        for call in [CallKind::Decrypt, CallKind::Encrypt, CallKind::Sign] {
+            let error = mapped(Code::InvalidArgument, words, call);
             assert_eq!(error.kind(), Kind::Integrity);
             assert!(error.is_transient());
         }
@@ -381,28 +393,36 @@ mod tests {
             (Code::NotFound, None),
             (Code::Unavailable, None),
         ] {
-            assert_eq!(mapped(code, "", Asked::Encrypt).cause(), cause, "{code:?}");
+            assert_eq!(
+                mapped(code, "", CallKind::Encrypt).cause(),
+                cause,
+                "{code:?}"
+            );
         }
     }
 
     #[test]
     fn conflicts_are_told_from_outages() {
-        assert!(is_conflict(&mapped(Code::Aborted, "", Asked::Administer)));
+        assert!(is_conflict(&mapped(
+            Code::Aborted,
+            "",
+            CallKind::Administer
+        )));
         assert!(!is_conflict(&mapped(
             Code::Unavailable,
             "",
-            Asked::Administer
+            CallKind::Administer
         )));
         assert!(already_exists(&mapped(
             Code::AlreadyExists,
             "",
-            Asked::Administer
+            CallKind::Administer
         )));
     }
 
     /// Recorded answers of Google.
     fn refused(body: &str) -> ProviderError {
-        map(&answered(body), &uri(), Asked::Encrypt)
+        map(&answered(body), &uri(), CallKind::Encrypt)
     }
 
     fn answered(body: &str) -> GaxError {
@@ -495,7 +515,7 @@ mod tests {
             (504, Kind::DeadlineExceeded),
         ] {
             let answer = GaxError::http(status, http::HeaderMap::new(), page.into());
-            let error = map(&answer, &uri(), Asked::Decrypt);
+            let error = map(&answer, &uri(), CallKind::Decrypt);
             assert_eq!(
                 (error.kind(), error.cause()),
                 (kind, Some(FailureCause::Proxy)),
@@ -512,15 +532,15 @@ mod tests {
             [{"@type": "type.googleapis.com/google.rpc.PreconditionFailure", "violations":
             [{"type": "KEY_DESTROYED", "subject": "", "description": ""}]}]}}"#;
         let destroyed = answered(destroyed);
-        for (asked, kind) in [
-            (Asked::Decrypt, Kind::KeyVersionGone),
-            (Asked::Encrypt, Kind::KeyDisabled),
-            (Asked::Sign, Kind::KeyDisabled),
+        for (call, kind) in [
+            (CallKind::Decrypt, Kind::KeyVersionGone),
+            (CallKind::Encrypt, Kind::KeyDisabled),
+            (CallKind::Sign, Kind::KeyDisabled),
         ] {
-            assert_eq!(map(&destroyed, &uri(), asked).kind(), kind, "{asked:?}");
+            assert_eq!(map(&destroyed, &uri(), call).kind(), kind, "{call:?}");
         }
         assert_eq!(
-            mapped(Code::InvalidArgument, "", Asked::Decrypt).kind(),
+            mapped(Code::InvalidArgument, "", CallKind::Decrypt).kind(),
             Kind::InvalidCiphertext
         );
     }

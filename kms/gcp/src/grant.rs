@@ -4,7 +4,7 @@ use google_cloud_iam_v1::model::{Binding, GetPolicyOptions, Policy};
 
 use super::{
     client::Service,
-    error::{Asked, is_conflict},
+    error::{CallKind, is_conflict},
 };
 use temporal_kms::{
     KeyGrant, KeyGrants, KeyRole, KeyUri, ProviderError, ProviderErrorKind as Kind,
@@ -108,7 +108,7 @@ pub(super) async fn grants(service: &Service, uri: &KeyUri) -> Result<KeyGrants,
 async fn read(service: &Service, uri: &KeyUri) -> Result<Policy, ProviderError> {
     let options = GetPolicyOptions::new().set_requested_policy_version(POLICY_VERSION);
     service
-        .call(uri, Asked::Administer, |client| {
+        .call(uri, CallKind::Administer, |client| {
             client
                 .get_iam_policy()
                 .set_resource(uri.resource())
@@ -132,7 +132,7 @@ async fn edit(
         }
         // With the etag of the policy that was read, the service refuses to overwrite another change.
         let written = service
-            .call(uri, Asked::Administer, |client| {
+            .call(uri, CallKind::Administer, |client| {
                 client
                     .set_iam_policy()
                     .set_resource(uri.resource())

@@ -19,7 +19,7 @@ use super::{
     checksum::{crc32c, matches},
     client::Service,
     details::{protection, version_state},
-    error::{Asked, integrity},
+    error::{CallKind, integrity},
     versions::version_id,
 };
 use temporal_kms::{
@@ -63,7 +63,7 @@ impl GcpKey {
         }
         let answer = self
             .service
-            .call(&self.uri, Asked::Encrypt, |client| {
+            .call(&self.uri, CallKind::Encrypt, |client| {
                 client.encrypt().with_request(request).send()
             })
             .await?;
@@ -148,7 +148,7 @@ impl KeyProvider for GcpKey {
         }
         let answer = self
             .service
-            .call(&self.uri, Asked::Decrypt, |client| {
+            .call(&self.uri, CallKind::Decrypt, |client| {
                 client.decrypt().with_request(request).send()
             })
             .await?;
@@ -177,7 +177,7 @@ impl KeyProvider for GcpKey {
     async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         let key = self
             .service
-            .call(&self.uri, Asked::Describe, |client| {
+            .call(&self.uri, CallKind::Describe, |client| {
                 client.get_crypto_key().set_name(self.uri.resource()).send()
             })
             .await?;

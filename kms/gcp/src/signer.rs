@@ -16,7 +16,7 @@ use super::{
     checksum::{crc32c, matches},
     client::Service,
     details::version_state,
-    error::{Asked, integrity},
+    error::{CallKind, integrity},
     versions::{self, version_name},
 };
 use temporal_kms::{
@@ -48,14 +48,14 @@ impl GcpSigner {
     }
 
     /// The newest version that is enabled.
-    async fn newest(&self, asked: Asked) -> Result<u64, ProviderError> {
+    async fn newest(&self, call: CallKind) -> Result<u64, ProviderError> {
         let known = *self.newest.lock();
         if let Some((id, found)) = known
             && found.elapsed() < NEWEST_FOR
         {
             return Ok(id);
         }
-        let versions = versions::all(&self.service, &self.uri, asked).await?;
+        let versions = versions::all(&self.service, &self.uri, call).await?;
         let enabled = versions
             .iter()
             .find(|(_, version)| version_state(&version.state) == KeyState::Enabled);
@@ -77,7 +77,7 @@ impl GcpSigner {
             .set_digest(Digest::new().set_sha256(digest));
         let answer = self
             .service
-            .call(&self.uri, Asked::Sign, |client| {
+            .call(&self.uri, CallKind::Sign, |client| {
                 client.asymmetric_sign().with_request(request).send()
             })
             .await?;
@@ -103,7 +103,7 @@ impl GcpSigner {
         let name = version_name(&self.uri, id);
         let answer = self
             .service
-            .call(&self.uri, Asked::PublicKey, |client| {
+            .call(&self.uri, CallKind::PublicKey, |client| {
                 client.get_public_key().set_name(&name).send()
             })
             .await?;
@@ -142,12 +142,12 @@ impl Signer for GcpSigner {
 
     async fn sign(&self, data: &[u8]) -> Result<Signature, ProviderError> {
         let digest = Bytes::copy_from_slice(&Sha256::digest(data));
-        let id = self.newest(Asked::Sign).await?;
+        let id = self.newest(CallKind::Sign).await?;
         match self.sign_with(id, digest.clone()).await {
             Err(error) if error.kind() == Kind::KeyDisabled => {
                 // The version was disabled since it was looked up.
                 *self.newest.lock() = None;
-                let id = self.newest(Asked::Sign).await?;
+                let id = self.newest(CallKind::Sign).await?;
                 self.sign_with(id, digest).await
             }
             signed => signed,
@@ -156,7 +156,7 @@ impl Signer for GcpSigner {
 
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {
         let id = match version {
-            None => self.newest(Asked::PublicKey).await?,
+            None => self.newest(CallKind::PublicKey).await?,
             Some(version) => version.parse().map_err(|_| {
                 self.error(Kind::KeyNotFound).with_detail(
                     "the version is not a number; `codec-server keys versions` lists them",

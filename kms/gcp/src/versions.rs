@@ -4,7 +4,7 @@ use google_cloud_kms_v1::model::CryptoKeyVersion;
 
 use super::{
     client::Service,
-    error::{Asked, integrity},
+    error::{CallKind, integrity},
 };
 use temporal_kms::{KeyUri, ProviderError};
 
@@ -16,13 +16,13 @@ const MAX_PAGES: usize = 100;
 pub(super) async fn all(
     service: &Service,
     uri: &KeyUri,
-    asked: Asked,
+    call: CallKind,
 ) -> Result<Vec<(u64, CryptoKeyVersion)>, ProviderError> {
     let mut versions = Vec::new();
     let mut token = String::new();
     for _ in 0..MAX_PAGES {
         let page = service
-            .call(uri, asked, |client| {
+            .call(uri, call, |client| {
                 client
                     .list_crypto_key_versions()
                     .set_parent(uri.resource())
