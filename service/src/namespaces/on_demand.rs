@@ -12,13 +12,13 @@ use super::{NamespaceConfig, keys::Keys};
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
 /// The namespace, and the further namespace whose payloads are decoded.
-type Asked = (Namespace, Option<Namespace>);
+type NamespacePair = (Namespace, Option<Namespace>);
 
 /// A codec for each namespace that was asked for, and that is bound to this namespace. Clones share the codecs.
 #[derive(Clone, Debug)]
 pub(super) struct OnDemand {
     keys: Keys,
-    made: Arc<Mutex<LruCache<Asked, Codec>>>,
+    made: Arc<Mutex<LruCache<NamespacePair, Codec>>>,
     /// Shows that the keys can be used. It is of no namespace that is served, and counts what all of the codecs do.
     trial: Codec,
 }

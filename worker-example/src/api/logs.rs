@@ -44,18 +44,18 @@ pub(super) async fn logs(
     let request_id = RequestId::of(&request);
     let (head, _) = request.into_parts();
     let (caller, task, look) = own_task(&app, &head, id).await?;
-    let asked = Asked::parse(head.uri.query())?;
+    let wanted = LogRequest::parse(head.uri.query())?;
     let place = app.open_log(caller.id()).await?;
     let vault = app.client.vault().cloned().ok_or(ApiError::NoStore)?;
     let created = look.created.unwrap_or_else(SystemTime::now).into();
-    let events = LoggedEvents::stored(vault, task.id().clone(), created, asked.before());
+    let events = LoggedEvents::stored(vault, task.id().clone(), created, wanted.before());
     let events = events.await.map_err(of_store)?;
     let last = events
         .last()
         .and_then(|file| HeaderValue::from_str(file).ok());
     let mut log = Log {
         events,
-        next: asked.next,
+        next: wanted.next,
         chunk: None,
         stop: app.stop.clone(),
         audit: app.audit.clone(),
@@ -177,14 +177,14 @@ fn of_store(error: StoreError) -> ApiError {
 }
 
 /// What the query asks for.
-struct Asked {
+struct LogRequest {
     /// The number of the first event.
     next: u64,
     /// The file of the last chunk that the client has read.
     chunk: Option<String>,
 }
 
-impl Asked {
+impl LogRequest {
     fn parse(query: Option<&str>) -> Result<Self, ApiError> {
         let query = query.unwrap_or_default().as_bytes();
         let find = |wanted: &str| {
@@ -213,18 +213,18 @@ mod tests {
 
     #[test]
     fn a_log_begins_where_the_client_says() {
-        let asked = |query: Option<&str>| {
-            let asked = Asked::parse(query).ok()?;
-            Some((asked.next, asked.chunk))
+        let parse = |query: Option<&str>| {
+            let wanted = LogRequest::parse(query).ok()?;
+            Some((wanted.next, wanted.chunk))
         };
-        assert_eq!(asked(None), Some((0, None)));
-        assert_eq!(asked(Some("next=41")), Some((41, None)));
-        assert_eq!(asked(Some("a=b&next=0")), Some((0, None)));
+        assert_eq!(parse(None), Some((0, None)));
+        assert_eq!(parse(Some("next=41")), Some((41, None)));
+        assert_eq!(parse(Some("a=b&next=0")), Some((0, None)));
         let file = "001-20261126-231502.jsonl";
         let both = format!("chunk={file}&next=7");
-        assert_eq!(asked(Some(&both)), Some((7, Some(file.to_owned()))));
+        assert_eq!(parse(Some(&both)), Some((7, Some(file.to_owned()))));
         for bad in ["next=", "next=-1", "next=x", "next=99999999999999999999"] {
-            assert_eq!(asked(Some(bad)), None, "{bad}");
+            assert_eq!(parse(Some(bad)), None, "{bad}");
         }
     }
 }

@@ -20,7 +20,7 @@ const CLOSED_TOOLS: [&str; 2] = ["advisor_", "tool_search_tool_"];
 
 /// What a checked call may cost.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct CallCost {
     /// The most tokens of its answer.
     pub(super) max_tokens: u64,
 }
@@ -48,7 +48,7 @@ struct Tool {
 ///
 /// # Errors
 /// The reason, when the body is not one of the API, or the limits do not allow what it asks for.
-pub(super) fn check(body: &[u8], limits: &ProxyLimits) -> Result<Asked, String> {
+pub(super) fn check(body: &[u8], limits: &ProxyLimits) -> Result<CallCost, String> {
     let Ok(body) = serde_json::from_slice::<Body>(body) else {
         return Err("the body is not a JSON object with the fields of the API".to_owned());
     };
@@ -89,7 +89,7 @@ pub(super) fn check(body: &[u8], limits: &ProxyLimits) -> Result<Asked, String> 
             ));
         }
     }
-    Ok(Asked {
+    Ok(CallCost {
         max_tokens: body.max_tokens.unwrap_or(0),
     })
 }
@@ -398,8 +398,8 @@ mod tests {
                 {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": {"name": "x", "input_schema": {}}}},
                 {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "x"}}]}]}),
         ] {
-            let asked = check(&with(&further), &ProxyLimits::default());
-            assert_eq!(asked.map(|asked| asked.max_tokens), Ok(5), "{further}");
+            let cost = check(&with(&further), &ProxyLimits::default());
+            assert_eq!(cost.map(|cost| cost.max_tokens), Ok(5), "{further}");
         }
     }
 }

@@ -120,10 +120,10 @@ impl Forwarder {
             let _memory = self.reserve(&body).await?;
             let body = self.read(body).await?;
             self.budget.add_bytes(body.len());
-            let asked = body::check(&body, &self.limits).map_err(Refused::invalid)?;
+            let cost = body::check(&body, &self.limits).map_err(Refused::invalid)?;
             let estimate = match route {
                 Route::Messages => {
-                    (body.len() as u64 / BYTES_PER_TOKEN).saturating_add(asked.max_tokens)
+                    (body.len() as u64 / BYTES_PER_TOKEN).saturating_add(cost.max_tokens)
                 }
                 Route::CountTokens => 0,
             };

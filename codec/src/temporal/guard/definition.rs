@@ -34,8 +34,8 @@ const TASK_ANSWER: &str = "RespondWorkflowTaskCompleted";
 /// The call by which a worker gives a workflow task up.
 const TASK_FAILURE: &str = "RespondWorkflowTaskFailed";
 /// Tasks that are remembered until Temporal has their answers, and for how long. A worker that lost a task never answers.
-const MAX_ASKED: usize = 256;
-const ASKED_TIME: Duration = Duration::from_mins(1);
+const MAX_REQUESTS: usize = 256;
+const REQUEST_TIME: Duration = Duration::from_mins(1);
 /// How long one answer may wait for its names. A workflow task must not fail because a key service is slow.
 const NAMING_TIME: Duration = Duration::from_secs(1);
 
@@ -66,12 +66,12 @@ impl Definition {
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
     by_type: BTreeMap<String, Definition>,
-    asked: Mutex<VecDeque<Asked>>,
+    requests: Mutex<VecDeque<NamesRequest>>,
 }
 
 /// A task with the Web UI's query.
 #[derive(Clone, Debug)]
-struct Asked {
+struct NamesRequest {
     token: Vec<u8>,
     since: Instant,
     workflow: String,
@@ -90,7 +90,7 @@ impl Definitions {
     pub(super) fn new(by_type: BTreeMap<String, Definition>) -> Self {
         Self {
             by_type,
-            asked: Mutex::default(),
+            requests: Mutex::default(),
         }
     }
 
@@ -109,11 +109,11 @@ impl Definitions {
         if !self.by_type.contains_key(workflow) || (!is_alone && ids.is_empty()) {
             return;
         }
-        let mut asked = self.asked.lock();
-        if asked.len() == MAX_ASKED {
-            asked.pop_front();
+        let mut requests = self.requests.lock();
+        if requests.len() == MAX_REQUESTS {
+            requests.pop_front();
         }
-        asked.push_back(Asked {
+        requests.push_back(NamesRequest {
             token: task.task_token.clone(),
             since: Instant::now(),
             workflow: workflow.to_owned(),
@@ -131,86 +131,91 @@ impl Definitions {
         if !self.awaits_answers() {
             return (call, None);
         }
-        let Some((message, asked)) = self.message(&call) else {
+        let Some((message, request)) = self.message(&call) else {
             return (call, None);
         };
         let until = Instant::now() + NAMING_TIME;
         match message {
             Message::Query(mut answer) => {
                 if let Some(result) = &mut answer.query_result {
-                    self.add_names(result, &asked, converter, until).await;
+                    self.add_names(result, &request, converter, until).await;
                 }
                 call.proto = answer.encode_to_vec().into();
             }
             Message::Task(mut answer) => {
-                for id in &asked.ids {
+                for id in &request.ids {
                     let result = answer.query_results.get_mut(id);
                     if let Some(result) = result.and_then(|result| result.answer.as_mut()) {
-                        self.add_names(result, &asked, converter, until).await;
+                        self.add_names(result, &request, converter, until).await;
                     }
                 }
                 call.proto = answer.encode_to_vec().into();
             }
             Message::Failure => {}
         }
-        (call, Some(asked.token))
+        (call, Some(request.token))
     }
 
     /// Temporal has the answer of a task.
     pub(super) fn forget(&self, token: &[u8]) {
-        self.asked.lock().retain(|asked| asked.token != token);
+        self.requests
+            .lock()
+            .retain(|request| request.token != token);
     }
 
     /// Whether a task waits for its answer. Tasks that waited too long are forgotten.
     fn awaits_answers(&self) -> bool {
-        let mut asked = self.asked.lock();
-        while asked
+        let mut requests = self.requests.lock();
+        while requests
             .front()
-            .is_some_and(|asked| asked.since.elapsed() >= ASKED_TIME)
+            .is_some_and(|request| request.since.elapsed() >= REQUEST_TIME)
         {
-            asked.pop_front();
+            requests.pop_front();
         }
-        !asked.is_empty()
+        !requests.is_empty()
     }
 
     /// What a call says, and the task that it is for. `None` if it ends no task that needs the names.
-    fn message(&self, call: &GrpcRequest) -> Option<(Message, Asked)> {
+    fn message(&self, call: &GrpcRequest) -> Option<(Message, NamesRequest)> {
         let proto = call.proto.clone();
         match call.rpc.as_str() {
             QUERY_ANSWER => {
                 let answer = RespondQueryTaskCompletedRequest::decode(proto).ok()?;
-                let asked = self.asked(&answer.task_token)?;
-                Some((Message::Query(Box::new(answer)), asked))
+                let request = self.request(&answer.task_token)?;
+                Some((Message::Query(Box::new(answer)), request))
             }
             TASK_ANSWER => {
                 let answer = RespondWorkflowTaskCompletedRequest::decode(proto).ok()?;
-                let asked = self.asked(&answer.task_token)?;
-                Some((Message::Task(Box::new(answer)), asked))
+                let request = self.request(&answer.task_token)?;
+                Some((Message::Task(Box::new(answer)), request))
             }
             TASK_FAILURE => {
                 let failure = RespondWorkflowTaskFailedRequest::decode(proto).ok()?;
-                Some((Message::Failure, self.asked(&failure.task_token)?))
+                Some((Message::Failure, self.request(&failure.task_token)?))
             }
             _ => None,
         }
     }
 
-    fn asked(&self, token: &[u8]) -> Option<Asked> {
-        let asked = self.asked.lock();
-        asked.iter().find(|asked| asked.token == token).cloned()
+    fn request(&self, token: &[u8]) -> Option<NamesRequest> {
+        let requests = self.requests.lock();
+        requests
+            .iter()
+            .find(|request| request.token == token)
+            .cloned()
     }
 
     /// An answer that cannot be completed in time stays as it is.
     async fn add_names(
         &self,
         result: &mut Payloads,
-        asked: &Asked,
+        request: &NamesRequest,
         converter: &DataConverter,
         until: Instant,
     ) {
-        let named = timeout_at(until, self.with_names(result.clone(), asked, converter)).await;
+        let named = timeout_at(until, self.with_names(result.clone(), request, converter)).await;
         let Ok(Some(named)) = named else {
-            let workflow_type = &asked.workflow;
+            let workflow_type = &request.workflow;
             return tracing::debug!(
                 workflow_type,
                 "the Web UI does not get the names of queries"
@@ -222,10 +227,10 @@ impl Definitions {
     async fn with_names(
         &self,
         result: Payloads,
-        asked: &Asked,
+        request: &NamesRequest,
         converter: &DataConverter,
     ) -> Option<Payloads> {
-        let definition = self.by_type.get(&asked.workflow)?;
+        let definition = self.by_type.get(&request.workflow)?;
         let (codec, context) = (converter.codec(), workflow_context());
         let mut payloads = codec.decode(&context, result.payloads).await.ok()?;
         let payload = payloads.first_mut()?;
@@ -233,7 +238,7 @@ impl Definitions {
         // A later SDK may name them itself.
         metadata
             .entry("definition")
-            .or_insert_with(|| definition.to_json(&asked.workflow));
+            .or_insert_with(|| definition.to_json(&request.workflow));
         payload.data = serde_json::to_vec(&metadata).ok()?;
         let payloads = codec.encode(&context, payloads).await.ok()?;
         Some(Payloads { payloads })

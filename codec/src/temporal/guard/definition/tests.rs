@@ -159,12 +159,12 @@ async fn an_answer_does_not_wait_long_for_its_names() {
 async fn a_task_that_is_lost_is_forgotten_after_a_minute() {
     let definitions = definitions();
     definitions.note(&task(b"a", METADATA));
-    tokio::time::advance(ASKED_TIME / 2).await;
+    tokio::time::advance(REQUEST_TIME / 2).await;
     definitions.note(&task(b"b", METADATA));
-    tokio::time::advance(ASKED_TIME / 2).await;
+    tokio::time::advance(REQUEST_TIME / 2).await;
     assert_eq!(answered(&definitions, b"a", "{}").await, "{}");
-    assert_eq!(definitions.asked.lock().len(), 1);
-    tokio::time::advance(ASKED_TIME).await;
+    assert_eq!(definitions.requests.lock().len(), 1);
+    tokio::time::advance(REQUEST_TIME).await;
     assert!(!definitions.awaits_answers());
 }
 
@@ -221,9 +221,9 @@ async fn a_query_that_came_with_a_workflow_task_gets_the_names_too() {
 #[test]
 fn tasks_that_are_never_answered_are_forgotten() {
     let definitions = definitions();
-    for number in 0..=MAX_ASKED {
+    for number in 0..=MAX_REQUESTS {
         definitions.note(&task(&number.to_be_bytes(), METADATA));
     }
-    assert_eq!(definitions.asked.lock().len(), MAX_ASKED);
-    assert!(definitions.asked(&0_usize.to_be_bytes()).is_none());
+    assert_eq!(definitions.requests.lock().len(), MAX_REQUESTS);
+    assert!(definitions.request(&0_usize.to_be_bytes()).is_none());
 }
