@@ -49,7 +49,7 @@ pub(crate) struct ActiveDek {
     /// Of all recipients together: a data key that one of them does not wrap is not used. A key may be refused for one
     /// context and granted for another, so each has its own.
     wrapping: Rest,
-    last_failure: Mutex<Option<Failure>>,
+    last_failure: Mutex<Option<LastFailure>>,
 }
 
 struct Current {
@@ -61,7 +61,7 @@ struct Current {
 }
 
 #[derive(Clone, Copy)]
-struct Failure {
+struct LastFailure {
     at: Moment,
     transient: bool,
 }
@@ -255,13 +255,13 @@ impl ActiveDek {
     }
 
     fn note_failure(&self, transient: bool) {
-        *self.last_failure.lock() = Some(Failure {
+        *self.last_failure.lock() = Some(LastFailure {
             at: self.maker.clock.moment(),
             transient,
         });
     }
 
-    fn failed_lately(&self, now: Moment) -> Option<Failure> {
+    fn failed_lately(&self, now: Moment) -> Option<LastFailure> {
         self.last_failure
             .lock()
             .filter(|failure| failure.at.age_at(now) < RETRY_AFTER)
