@@ -19,8 +19,8 @@ pub use builder::KmsBuilder;
 pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{
-    Advice, AnyFolder, CallLayer, CallObserver, CallPolicy, CredentialsFound, Diagnose, Elsewhere,
-    EndedCall, Endpoint, FailureCause, KeyAdmin, KeyDetails, KeyGrant, KeyGrants, KeyLimits,
+    Advice, AnyFolder, CallLayer, CallObserver, CallPolicy, CredentialsFound, Diagnose, EndedCall,
+    Endpoint, FailureCause, KeyAdmin, KeyDetails, KeyGrant, KeyGrants, KeyInOtherPlace, KeyLimits,
     KeyOrigin, KeyProvider, KeyPurpose, KeyRole, KeyService, KeySetup, KeySpec, KeyState,
     KeyVersion, KmsMetrics, LatencyBucket, MeasuredCall, MetricsSink, NoteKept, Operation,
     OperationMetrics, Outcome, PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind,

@@ -68,7 +68,7 @@ use self::{
     client::{Caller, RegionalKey, Resolved},
     name::KeyName,
     provider::AwsKey,
-    regions::{Elsewhere, Regions},
+    regions::{Regions, ReplicaRegion},
     signer::AwsSigner,
 };
 use temporal_kms::{KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind as Kind, Signer};
@@ -128,13 +128,13 @@ impl AwsKms {
             KeyName::Arn(arn) if !arn.is_alias() => arn.is_multi_region(),
             _ => true,
         };
-        let mut elsewhere = Vec::new();
+        let mut replica_regions = Vec::new();
         let caller = self.caller(&home.region).await;
         for replica in &self.options.replicas {
             check_region(uri, &replica.region)?;
             // One list of replicas may serve keys of several regions.
             if replica.region != home.region && may_have_replicas {
-                elsewhere.push(Elsewhere {
+                replica_regions.push(ReplicaRegion {
                     region: replica.region.clone(),
                     kms: caller.connect(&replica.region, replica.endpoint.as_deref()),
                 });
@@ -147,7 +147,7 @@ impl AwsKms {
         Ok(Regions::new(
             home,
             default_region,
-            elsewhere,
+            replica_regions,
             Arc::new(SystemClock),
         ))
     }

@@ -36,14 +36,14 @@ pub(super) struct Regions {
     /// The region of names without one.
     default_region: Option<String>,
     /// The regions of a multi-region key's replicas.
-    elsewhere: Vec<Elsewhere>,
+    replica_regions: Vec<ReplicaRegion>,
     away_until: Mutex<Option<Instant>>,
     warned: AtomicBool,
     clock: Arc<dyn Clock>,
 }
 
-/// AWS KMS in another region.
-pub(super) struct Elsewhere {
+/// AWS KMS in the region of a replica.
+pub(super) struct ReplicaRegion {
     pub(super) region: String,
     pub(super) kms: Client,
 }
@@ -52,13 +52,13 @@ impl Regions {
     pub(super) fn new(
         home: RegionalKey,
         default_region: Option<String>,
-        elsewhere: Vec<Elsewhere>,
+        replica_regions: Vec<ReplicaRegion>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             home: Arc::new(home),
             default_region,
-            elsewhere,
+            replica_regions,
             away_until: Mutex::new(None),
             warned: AtomicBool::new(false),
             clock,
@@ -126,7 +126,7 @@ impl Regions {
     /// The key in the other regions, if it is a multi-region key. Its name tells that, or the answer that resolved its
     /// alias.
     fn replicas(&self) -> Vec<RegionalKey> {
-        if self.elsewhere.is_empty() {
+        if self.replica_regions.is_empty() {
             return Vec::new();
         }
         let arn = match &self.home.name {
@@ -136,20 +136,20 @@ impl Regions {
         let Some(arn) = arn.filter(Arn::is_multi_region) else {
             return Vec::new();
         };
-        let replica = |place: &Elsewhere| RegionalKey {
+        let replica = |place: &ReplicaRegion| RegionalKey {
             uri: self.uri().clone(),
             name: KeyName::Arn(arn.in_region(&place.region)),
             region: place.region.clone(),
             kms: place.kms.clone(),
             resolved: Resolved::default(),
         };
-        self.elsewhere.iter().map(replica).collect()
+        self.replica_regions.iter().map(replica).collect()
     }
 
     /// Warns once if replica regions are configured, but the key behind the alias has no replicas.
     fn warn_of_idle_replicas(&self) {
         let resolved = self.home.resolved.arn();
-        if !self.elsewhere.is_empty()
+        if !self.replica_regions.is_empty()
             && resolved.is_some_and(|arn| !arn.is_multi_region())
             && !self.warned.swap(true, Ordering::Relaxed)
         {
@@ -227,11 +227,15 @@ impl Drop for Watch<'_> {
 
 impl fmt::Debug for Regions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let elsewhere: Vec<_> = self.elsewhere.iter().map(|place| &place.region).collect();
+        let replica_regions: Vec<_> = self
+            .replica_regions
+            .iter()
+            .map(|place| &place.region)
+            .collect();
         f.debug_struct("Regions")
             .field("uri", self.uri())
             .field("region", &self.home.region)
-            .field("elsewhere", &elsewhere)
+            .field("replica_regions", &replica_regions)
             .finish_non_exhaustive()
     }
 }
@@ -274,7 +278,7 @@ mod tests {
     impl Outage {
         fn new() -> Self {
             let clock = Arc::new(ManualClock::new());
-            let away = Elsewhere {
+            let away = ReplicaRegion {
                 region: AWAY.to_owned(),
                 kms: kms(),
             };

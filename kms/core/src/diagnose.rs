@@ -74,7 +74,7 @@ pub trait Diagnose: Send + Sync {
     }
 
     /// The same key in another place that credentials or variables name.
-    fn elsewhere(&self, key: &KeyUri, found: &CredentialsFound) -> Option<Elsewhere> {
+    fn in_other_place(&self, key: &KeyUri, found: &CredentialsFound) -> Option<KeyInOtherPlace> {
         let _ = (key, found);
         None
     }
@@ -243,10 +243,10 @@ impl Advice {
     }
 }
 
-/// The same key in another place.
+/// A key of the same name in another place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Elsewhere {
+pub struct KeyInOtherPlace {
     /// The key there.
     pub key: KeyUri,
     /// The kind of place, such as `project`.
@@ -259,7 +259,7 @@ pub struct Elsewhere {
     pub named_by: String,
 }
 
-impl Elsewhere {
+impl KeyInOtherPlace {
     /// `key` is in the place `other`, which `named_by` names. The requested key is in the place `own`.
     #[must_use]
     pub fn new(

@@ -60,7 +60,7 @@ pub use self::{
         MetricsSink, NoteKept, Operation, OperationMetrics, Outcome, VersionUsed, observe_admin,
     },
     configuration_error::ConfigurationError,
-    diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},
+    diagnose::{Advice, CredentialsFound, Diagnose, Endpoint, KeyInOtherPlace, Prices, Web},
     error::{FailureCause, ProviderError, ProviderErrorKind},
     grants::{KeyGrant, KeyGrants, KeyRole},
     key_origin::KeyOrigin,

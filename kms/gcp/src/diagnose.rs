@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use serde_json::Value;
 use temporal_kms::{
-    Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, FailureCause, KeyRole, KeyUri,
+    Advice, CredentialsFound, Diagnose, Endpoint, FailureCause, KeyInOtherPlace, KeyRole, KeyUri,
     Operation, Prices, Protection, ProviderError, Scheme, Web,
     support::{is_plain_name, variable},
 };
@@ -179,12 +179,14 @@ impl Diagnose for GcpKms {
         })
     }
 
-    fn elsewhere(&self, key: &KeyUri, found: &CredentialsFound) -> Option<Elsewhere> {
+    fn in_other_place(&self, key: &KeyUri, found: &CredentialsFound) -> Option<KeyInOtherPlace> {
         let own = project_of(key);
         let (named_by, project) = found.places.iter().find(|(_, project)| project != own)?;
         let rest = key.resource().strip_prefix(&format!("projects/{own}/"))?;
         let sibling = KeyUri::new(Scheme::GCP_KMS, &format!("projects/{project}/{rest}")).ok()?;
-        Some(Elsewhere::new(sibling, "project", own, project, named_by))
+        Some(KeyInOtherPlace::new(
+            sibling, "project", own, project, named_by,
+        ))
     }
 
     fn missing_place(&self, key: &KeyUri) -> Option<Advice> {
@@ -363,12 +365,12 @@ mod tests {
 
     #[test]
     fn the_same_key_is_looked_for_in_the_project_that_the_credentials_name() {
-        let elsewhere = |project: &str| {
+        let in_place_of = |project: &str| {
             let found = CredentialsFound::default().with_place("GOOGLE_CLOUD_PROJECT", project);
-            GcpKms::default().elsewhere(&key("k"), &found)
+            GcpKms::default().in_other_place(&key("k"), &found)
         };
-        assert!(elsewhere("p").is_none());
-        let sibling = elsewhere("q").unwrap();
+        assert!(in_place_of("p").is_none());
+        let sibling = in_place_of("q").unwrap();
         assert_eq!(
             sibling.key.to_string(),
             "gcp-kms://projects/q/locations/l/keyRings/r/cryptoKeys/k"

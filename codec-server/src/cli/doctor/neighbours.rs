@@ -3,7 +3,7 @@
 use temporal_kms_codec::{
     KeyUri, Scheme,
     kms::{
-        Advice, CredentialsFound, Diagnose, Elsewhere, FailureCause, Kms, ProviderError,
+        Advice, CredentialsFound, Diagnose, FailureCause, KeyInOtherPlace, Kms, ProviderError,
         ProviderErrorKind as Kind,
     },
 };
@@ -41,12 +41,12 @@ pub(super) async fn missing(
     {
         return failed(advice.summary.clone(), advice.remedy.clone());
     }
-    let elsewhere = service.elsewhere(key, credentials);
-    let existence = match &elsewhere {
+    let other = service.in_other_place(key, credentials);
+    let existence = match &other {
         Some(place) => existence(&place.key, purpose, kms).await,
         None => Existence::No,
     };
-    if let (Some(place), Existence::Yes) = (&elsewhere, existence) {
+    if let (Some(place), Existence::Yes) = (&other, existence) {
         return failed(
             format!(
                 "wrong {}: {} has no such key that this caller may see, but {} has, which {} names",
@@ -55,7 +55,7 @@ pub(super) async fn missing(
             format!("name the key {}", place.key),
         );
     }
-    let hint = elsewhere.as_ref().map_or_else(String::new, |place| {
+    let hint = other.as_ref().map_or_else(String::new, |place| {
         let (kind, other, says) = (place.kind, &place.other, &place.named_by);
         format!("; wrong {kind}? {says} names {other}")
     });
@@ -72,8 +72,8 @@ pub(super) async fn missing(
         );
     }
     let create = advice::keys("create", key, purpose.create_arguments(), kms);
-    if let (Some(place), Existence::Unknown) = (&elsewhere, existence) {
-        let (summary, remedy) = perhaps_elsewhere(place, &create);
+    if let (Some(place), Existence::Unknown) = (&other, existence) {
+        let (summary, remedy) = perhaps_in_other_place(place, &create);
         return failed(summary, remedy);
     }
     match in_same_place(key, kms).await {
@@ -120,7 +120,7 @@ pub(super) async fn missing(
 }
 
 /// What to say of a key that another place may have. The place does not let this caller look.
-fn perhaps_elsewhere(place: &Elsewhere, create: &str) -> (String, String) {
+fn perhaps_in_other_place(place: &KeyInOtherPlace, create: &str) -> (String, String) {
     (
         format!(
             "{} has no such key that this caller may see; {}, which {} names, may have it, but does not let this caller look",
@@ -139,7 +139,7 @@ pub(super) fn other_place_hint(
     service: &dyn Diagnose,
     credentials: &CredentialsFound,
 ) -> Option<Finding> {
-    let place = service.elsewhere(key, credentials)?;
+    let place = service.in_other_place(key, credentials)?;
     let kind = place.kind;
     Some(Finding::warning(
         Check::Key,
