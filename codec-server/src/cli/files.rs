@@ -26,13 +26,12 @@ const BUFFER: usize = 1 << 20;
 const SUFFIX: &str = "sealed";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(super) enum FileCommand {
     Seal,
     Open,
 }
 
-impl Operation {
-    /// The command.
+impl FileCommand {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Seal => "seal",
@@ -99,35 +98,35 @@ pub(super) fn help() -> String {
     with_exit_codes(EXAMPLES)
 }
 
-pub(super) fn run(operation: Operation, args: &FileArgs) -> Result<(), Failure> {
+pub(super) fn run(command: FileCommand, args: &FileArgs) -> Result<(), Failure> {
     let context = context(args)?;
-    let destination = destination(operation, args)?;
+    let destination = destination(command, args)?;
     lifecycle::run_interruptible(destination.consequence(), async {
-        let event = CommandEvent::of(operation.as_str()).reading(&[&args.file]);
+        let event = CommandEvent::of(command.as_str()).reading(&[&args.file]);
         let log = args.audit.open(event).await?;
-        let done = process(operation, args, &context, destination, &log).await;
+        let done = process(command, args, &context, destination, &log).await;
         log.close(done).await
     })
 }
 
 async fn process(
-    operation: Operation,
+    command: FileCommand,
     args: &FileArgs,
     context: &EncryptionContext,
     destination: Destination,
     log: &CommandLog,
 ) -> Result<(), Failure> {
-    let sealer = sealer(operation, args, log).await?;
+    let sealer = sealer(command, args, log).await?;
 
     let (input, len) = open_input(&args.file).await?;
     let progress = progress::bytes(args.quiet, len);
     let input = BufReader::with_capacity(BUFFER, progress.wrap_async_read(input));
     let output = destination.open().await?;
     let total = match output.file()? {
-        None => transfer(operation, &sealer, input, tokio::io::stdout(), context).await?,
+        None => transfer(command, &sealer, input, tokio::io::stdout(), context).await?,
         Some(file) => {
             let file = tokio::fs::File::from_std(file);
-            transfer(operation, &sealer, input, file, context).await?
+            transfer(command, &sealer, input, file, context).await?
         }
     };
     output.finish()?;
@@ -137,16 +136,16 @@ async fn process(
 }
 
 async fn transfer(
-    operation: Operation,
+    command: FileCommand,
     sealer: &Sealer,
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
     context: &EncryptionContext,
 ) -> Result<u64, Failure> {
     let output = BufWriter::with_capacity(BUFFER, output);
-    let done = match operation {
-        Operation::Seal => sealer.seal_file(input, output, context).await,
-        Operation::Open => sealer.open_file(input, output, context).await,
+    let done = match command {
+        FileCommand::Seal => sealer.seal_file(input, output, context).await,
+        FileCommand::Open => sealer.open_file(input, output, context).await,
     };
     done.map_err(|error| match &error {
         SealedFileError::Write(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
@@ -159,7 +158,7 @@ async fn transfer(
 }
 
 async fn sealer(
-    operation: Operation,
+    command: FileCommand,
     args: &FileArgs,
     log: &CommandLog,
 ) -> Result<Sealer, Failure> {
@@ -170,9 +169,9 @@ async fn sealer(
         let uri = options
             .read_key(uri)
             .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;
-        let key = options.key(&uri).await.map_err(|error| match operation {
-            Operation::Seal => Failure::from(error),
-            Operation::Open => missing_key::failure(error, &options, args.remedy()),
+        let key = options.key(&uri).await.map_err(|error| match command {
+            FileCommand::Seal => Failure::from(error),
+            FileCommand::Open => missing_key::failure(error, &options, args.remedy()),
         })?;
         builder = builder.encrypt_with(key);
     }
@@ -198,20 +197,20 @@ fn context(args: &FileArgs) -> Result<EncryptionContext, Failure> {
     EncryptionContext::new(pairs).map_err(|error| usage(&error))
 }
 
-fn destination(operation: Operation, args: &FileArgs) -> Result<Destination, Failure> {
-    let path = match (&args.output, operation) {
+fn destination(command: FileCommand, args: &FileArgs) -> Result<Destination, Failure> {
+    let path = match (&args.output, command) {
         (Some(path), _) => path.clone(),
         (None, _) if is_standard(&args.file) => PathBuf::from("-"),
-        (None, Operation::Seal) => {
+        (None, FileCommand::Seal) => {
             let mut name = args.file.clone().into_os_string();
             name.push(".");
             name.push(SUFFIX);
             name.into()
         }
-        (None, Operation::Open) if args.file.extension().is_some_and(|e| e == SUFFIX) => {
+        (None, FileCommand::Open) if args.file.extension().is_some_and(|e| e == SUFFIX) => {
             args.file.with_extension("")
         }
-        (None, Operation::Open) => {
+        (None, FileCommand::Open) => {
             let message = "the file's name does not end in .sealed; name the output with --output";
             return Err(Failure::new(Status::Usage, message));
         }

@@ -27,13 +27,12 @@ use super::{
 const MOST_NAMED: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(super) enum TransformCommand {
     Encode,
     Decode,
 }
 
-impl Operation {
-    /// The command.
+impl TransformCommand {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Encode => "encode",
@@ -93,20 +92,20 @@ pub(super) fn help() -> String {
 }
 
 pub(super) fn encode(args: &TransformArgs) -> Result<(), Failure> {
-    run(Operation::Encode, args, false)
+    run(TransformCommand::Encode, args, false)
 }
 
 pub(super) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
-    run(Operation::Decode, &args.transform, args.text)
+    run(TransformCommand::Decode, &args.transform, args.text)
 }
 
-fn run(operation: Operation, args: &TransformArgs, as_text: bool) -> Result<(), Failure> {
+fn run(command: TransformCommand, args: &TransformArgs, as_text: bool) -> Result<(), Failure> {
     let input = (!is_standard(&args.file)).then_some(args.file.as_path());
     let destination = Destination::new(&args.output, args.force, input)?;
     lifecycle::run_interruptible(destination.consequence(), async {
         let files = std::slice::from_ref(&args.file);
-        let log = args.codec.log(operation.as_str(), files).await?;
-        let done = process(operation, args, as_text, destination, &log).await;
+        let log = args.codec.log(command.as_str(), files).await?;
+        let done = process(command, args, as_text, destination, &log).await;
         log.close(done).await
     })
 }
@@ -122,15 +121,15 @@ fn is_regular(file: &Path) -> bool {
 }
 
 async fn process(
-    operation: Operation,
+    command: TransformCommand,
     args: &TransformArgs,
     as_text: bool,
     destination: Destination,
     log: &CommandLog,
 ) -> Result<(), Failure> {
-    let codec = match operation {
-        Operation::Encode => args.codec.codec(log).await?,
-        Operation::Decode => {
+    let codec = match command {
+        TransformCommand::Encode => args.codec.codec(log).await?,
+        TransformCommand::Decode => {
             let wanted = async {
                 // Nobody should have to wait for payloads to learn that a key is missing.
                 if !is_regular(&args.file) {
@@ -144,7 +143,7 @@ async fn process(
     };
     let input = read_input(args).await?;
     let mut complaints = Complaints::new(&input, name(&args.file));
-    let mut changed = apply(operation, &codec, &input, &mut complaints).await?;
+    let mut changed = apply(command, &codec, &input, &mut complaints).await?;
     let failed = complaints.finish();
     if let Some(status) = failed.filter(|_| !args.keep_going) {
         return Err(Failure::said(status));
@@ -184,10 +183,10 @@ async fn read_input(args: &TransformArgs) -> Result<Input, Failure> {
     Ok(input)
 }
 
-/// The payloads after the operation. A payload that cannot be decoded is kept and reported. Encoding changes all payloads
+/// The payloads after the command. A payload that cannot be decoded is kept and reported. Encoding changes all payloads
 /// or none.
 async fn apply(
-    operation: Operation,
+    command: TransformCommand,
     codec: &Codec,
     input: &Input,
     complaints: &mut Complaints<'_>,
@@ -196,7 +195,7 @@ async fn apply(
         complaints.add(broken.index, Status::Data, &broken.error);
     }
     let payloads = input.payloads();
-    if operation == Operation::Encode {
+    if command == TransformCommand::Encode {
         return codec.encode(payloads).await.map_err(|error| {
             let message = format!("{}: {error}", complaints.name);
             Failure::new(Status::of(&error), message)
