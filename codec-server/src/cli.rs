@@ -112,11 +112,11 @@ enum Command {
     #[command(after_help = files::help())]
     Open(files::FileArgs),
     /// Signs a file.
-    #[command(after_help = signatures::sign_help())]
-    Sign(signatures::SignArgs),
+    #[command(after_help = signatures::sign::help())]
+    Sign(signatures::sign::SignArgs),
     /// Verifies the signature of a file.
-    #[command(after_help = signatures::verify_help())]
-    Verify(signatures::VerifyArgs),
+    #[command(after_help = signatures::verify::help())]
+    Verify(signatures::verify::VerifyArgs),
     /// Creates and manages keys.
     #[command(after_help = keys::help())]
     Keys(keys::KeysArgs),
@@ -182,8 +182,8 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::History(command) => history::run(&command),
         Command::Seal(args) => files::run(files::FileCommand::Seal, &args),
         Command::Open(args) => files::run(files::FileCommand::Open, &args),
-        Command::Sign(args) => signatures::sign(&args),
-        Command::Verify(args) => signatures::verify(&args),
+        Command::Sign(args) => signatures::sign::run(&args),
+        Command::Verify(args) => signatures::verify::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Config(command) => config::run(&command),
