@@ -1,42 +1,27 @@
 //! From a body to the answer: parse, encode or decode, write.
 
-use std::{
-    iter::once,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    vec,
-};
+mod answered;
+mod decode;
+mod room;
 
-use futures::{StreamExt as _, stream};
-use parking_lot::Mutex;
-use temporal_kms_codec::{
-    Codec, Decoder, Error, KnownKeys, Payload, PayloadExt as _, SharedPayload, Undecoded,
-    payload::{Erase, Metadata, Plain},
-};
+use temporal_kms_codec::{Codec, SharedPayload, payload::Plain};
 use temporal_kms_codec_proto::{self as proto, OncePerMetadata, json};
 use temporal_kms_codec_service::namespaces::NamespaceCodec;
-use tokio::task::yield_now;
 
+use self::{answered::Answered, room::total};
 use super::{
     answer_body::AnswerBody,
     body::{Parts, Received},
     known_metadata::{self, KnownMetadata},
     memory::Share,
-    placeholder::{self, placeholder},
-    request_error::{RequestError, wanted_key},
+    placeholder,
+    request_error::RequestError,
     request_facts::RequestFacts,
     request_id::RequestId,
     route::Operation,
     shown_ciphertext::{is_sealed, is_shown_ciphertext},
 };
-use crate::config::{Limits, OnUndecodable};
-
-/// Payloads of one request that are decoded at the same time.
-const CONCURRENT: usize = 16;
-/// After so many payloads, or bytes of their answers, a request lets others run.
-const STEP_PAYLOADS: usize = 256;
-const STEP_BYTES: usize = 1 << 20;
-/// Placeholders of one request that are explained in the log. A thousand lines would not help.
-const MOST_LOGGED: usize = 8;
+use crate::config::Limits;
 
 /// The answer to a request, and what the log and the headers say of it.
 #[derive(Debug)]
@@ -80,13 +65,6 @@ impl Parsed {
                 .iter()
                 .all(|payload| sealed.get(&payload.metadata, || is_sealed(payload)))
     }
-}
-
-/// A payload of the answer.
-enum Decoded {
-    Payload(SharedPayload),
-    Placeholder(SharedPayload),
-    Reference(SharedPayload),
 }
 
 impl Request<'_> {
@@ -199,341 +177,9 @@ impl Request<'_> {
         })
     }
 
-    async fn decode(
-        &self,
-        payloads: Plain<Vec<SharedPayload>>,
-        share: &mut Share,
-    ) -> Result<Answered, RequestError> {
-        let decoder = self.codec().decoder();
-        let room = Room {
-            limit: self.limits.max_answer,
-            left: AtomicUsize::new(self.limits.max_answer),
-            is_exceeded: AtomicBool::new(false),
-            share: Mutex::new(share),
-        };
-        let mut answered = Answered::with_capacity(payloads.len());
-        let mut remaining = Plain::new(payloads.into_inner().into_iter());
-        let first = loop {
-            match self.decode_known(&mut remaining, &decoder, &room, &mut answered)? {
-                Step::Ended => return Ok(answered),
-                Step::Pause => yield_now().await,
-                Step::Waits(first) => break first,
-            }
-        };
-        let others = remaining.map(|payload| Pending::Given(Plain::new(Some(payload))));
-        let others = once(Pending::Undecoded(first)).chain(others);
-        let start = answered.payloads.len();
-        let mut others = stream::iter((start..).zip(others))
-            .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
-            .buffered(CONCURRENT);
-        let (mut taken, mut payloads) = (Taken::default(), 0);
-        while let Some(decoded) = others.next().await {
-            let Some(answer) = decoded?.into_inner() else {
-                continue;
-            };
-            taken.add(answer.payload());
-            payloads += 1;
-            answered.push(answer);
-            if payloads >= STEP_PAYLOADS || taken.content > STEP_BYTES {
-                (taken, payloads) = (Taken::default(), 0);
-                yield_now().await;
-            }
-        }
-        Ok(answered)
-    }
-
-    /// Decodes one step of a request without waiting, as far as data keys are known.
-    fn decode_known(
-        &self,
-        remaining: &mut Plain<vec::IntoIter<SharedPayload>>,
-        decoder: &Decoder,
-        room: &Room<'_>,
-        answered: &mut Answered,
-    ) -> Result<Step, RequestError> {
-        let mut known = decoder.known();
-        let mut taken = Taken::default();
-        for _ in 0..STEP_PAYLOADS {
-            let Some(payload) = remaining.next() else {
-                room.take(&taken)?;
-                return Ok(Step::Ended);
-            };
-            let answer = match self.decode_now(payload, &mut known) {
-                Ok(answer) => answer,
-                Err(undecoded) => {
-                    room.take(&taken)?;
-                    return Ok(Step::Waits(undecoded));
-                }
-            };
-            taken.add(answer.payload());
-            answered.push(answer);
-            if taken.content > STEP_BYTES {
-                break;
-            }
-        }
-        room.take(&taken)?;
-        Ok(Step::Pause)
-    }
-
-    /// Decodes a payload without waiting, if its data key is known.
-    #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
-    fn decode_now(
-        &self,
-        payload: SharedPayload,
-        known: &mut KnownKeys<'_>,
-    ) -> Result<Decoded, Undecoded> {
-        if self.is_kept_reference(&payload) {
-            return Ok(Decoded::Reference(payload));
-        }
-        known.decode_shared(payload).map(Decoded::Payload)
-    }
-
-    async fn decode_one(
-        &self,
-        index: usize,
-        payload: Pending,
-        decoder: &Decoder,
-        room: &Room<'_>,
-    ) -> Result<Plain<Option<Decoded>>, RequestError> {
-        // The request fails with the error of the payload that exceeded the room.
-        if room.is_exceeded() {
-            return Ok(Plain::default());
-        }
-        let known = match payload {
-            Pending::Given(payload) => match payload.into_inner() {
-                Some(payload) => self.decode_now(payload, &mut decoder.known()),
-                None => return Ok(Plain::default()),
-            },
-            Pending::Undecoded(undecoded) => Err(undecoded),
-        };
-        let answer = match known {
-            Ok(answer) => answer,
-            Err(undecoded) => self.finish(index, undecoded, decoder).await?,
-        };
-        let answer = Plain::new(Some(answer));
-        // Nothing waits after the last layer is opened, so each thread has at most one payload that is not counted yet.
-        let mut taken = Taken::default();
-        if let Some(answer) = &*answer {
-            taken.add(answer.payload());
-        }
-        room.take(&taken)?;
-        Ok(answer)
-    }
-
-    /// A reference is not ciphertext. A caller that asks for references gets them unchanged, under any policy.
-    fn is_kept_reference(&self, payload: &SharedPayload) -> bool {
-        self.preserve_storage_refs && payload.is_storage_reference()
-    }
-
-    async fn finish(
-        &self,
-        index: usize,
-        undecoded: Undecoded,
-        decoder: &Decoder,
-    ) -> Result<Decoded, RequestError> {
-        let key = undecoded.given().and_then(wanted_key);
-        match decoder.finish(undecoded).await {
-            Ok(payload) => Ok(Decoded::Payload(payload.into())),
-            Err(error) => {
-                let placeholder = self.undecodable(index, key, error)?;
-                Ok(Decoded::Placeholder(placeholder.into()))
-            }
-        }
-    }
-
-    /// After a transient error the payload may be readable soon. It is not answered by a text that looks like a value.
-    fn undecodable(
-        &self,
-        index: usize,
-        key: Option<String>,
-        error: Error,
-    ) -> Result<Payload, RequestError> {
-        match self.namespace.on_undecodable {
-            OnUndecodable::Placeholder if !error.is_transient() => {
-                if index < MOST_LOGGED {
-                    let namespace = self.codec().namespace().as_str();
-                    let (request, key) = (self.id, key.as_deref().unwrap_or("-"));
-                    tracing::warn!(%request, namespace, index, key, %error, "a payload cannot be decoded");
-                }
-                Ok(placeholder(&error, self.id))
-            }
-            _ => Err(RequestError::Decode {
-                index,
-                key,
-                error: Box::new(error),
-            }),
-        }
-    }
-
     fn codec(&self) -> &Codec {
         &self.namespace.codec
     }
-}
-
-impl Decoded {
-    fn payload(&self) -> &SharedPayload {
-        match self {
-            Self::Payload(payload) | Self::Placeholder(payload) | Self::Reference(payload) => {
-                payload
-            }
-        }
-    }
-}
-
-impl Erase for Decoded {
-    fn erase(&mut self) {
-        match self {
-            Self::Payload(payload) | Self::Placeholder(payload) | Self::Reference(payload) => {
-                payload.erase();
-            }
-        }
-    }
-}
-
-/// A payload that waits for its turn. It is decoded when its future is polled, so that its content is counted at once.
-enum Pending {
-    Given(Plain<Option<SharedPayload>>),
-    /// Its data key is not known.
-    Undecoded(Undecoded),
-}
-
-/// How a step of decoding ended.
-enum Step {
-    Ended,
-    /// Others may run first.
-    Pause,
-    /// A payload needs more than a known data key.
-    Waits(Undecoded),
-}
-
-/// The payloads of an answer, and which of them are placeholders or references.
-#[derive(Default)]
-struct Answered {
-    payloads: Plain<Vec<SharedPayload>>,
-    placeholders: Vec<usize>,
-    references: Vec<usize>,
-}
-
-impl Answered {
-    fn with_capacity(count: usize) -> Self {
-        Self {
-            payloads: Plain::new(Vec::with_capacity(count)),
-            ..Self::default()
-        }
-    }
-
-    fn push(&mut self, decoded: Decoded) {
-        let index = self.payloads.len();
-        self.payloads.push(match decoded {
-            Decoded::Payload(payload) => payload,
-            Decoded::Placeholder(payload) => {
-                self.placeholders.push(index);
-                payload
-            }
-            Decoded::Reference(payload) => {
-                self.references.push(index);
-                payload
-            }
-        });
-    }
-
-    /// The answer, which takes its share of the memory until the client has read it.
-    async fn write(self, share: Share, is_secret: bool) -> Result<Done, RequestError> {
-        let (payloads, memory) = (self.payloads.len(), total(&self.payloads));
-        Ok(Done {
-            answer: AnswerBody::new(self.payloads, memory, is_secret, share).await?,
-            payloads,
-            placeholders: self.placeholders,
-            references: self.references,
-        })
-    }
-}
-
-/// How much memory the decoded payloads of one answer may take.
-struct Room<'s> {
-    limit: usize,
-    left: AtomicUsize,
-    /// Whether a payload did not fit. Then no further payload is decoded.
-    is_exceeded: AtomicBool,
-    share: Mutex<&'s mut Share>,
-}
-
-/// What payloads of an answer take.
-#[derive(Default)]
-struct Taken {
-    content: usize,
-    footprint: usize,
-}
-
-impl Taken {
-    fn add(&mut self, payload: &SharedPayload) {
-        self.content = self.content.saturating_add(content(payload));
-        self.footprint = self.footprint.saturating_add(footprint(payload));
-    }
-}
-
-impl Room<'_> {
-    fn take(&self, taken: &Taken) -> Result<(), RequestError> {
-        let fits = self.try_take(taken);
-        if fits.is_err() {
-            self.is_exceeded.store(true, Ordering::Relaxed);
-        }
-        fits
-    }
-
-    fn is_exceeded(&self) -> bool {
-        self.is_exceeded.load(Ordering::Relaxed)
-    }
-
-    fn try_take(&self, taken: &Taken) -> Result<(), RequestError> {
-        let left = self
-            .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(taken.content)
-            });
-        if left.is_err() {
-            return Err(RequestError::AnswerTooLarge { limit: self.limit });
-        }
-        let mut share = self.share.lock();
-        share.try_grow(taken.footprint)
-    }
-}
-
-/// The bytes of a payload's data and metadata.
-fn content(payload: &SharedPayload) -> usize {
-    payload.data.len() + metadata_content(&payload.metadata)
-}
-
-fn metadata_content(metadata: &Metadata) -> usize {
-    let entries = metadata.iter();
-    entries.map(|(key, value)| key.len() + value.len()).sum()
-}
-
-/// Roughly the memory that a payload takes.
-fn footprint(payload: &SharedPayload) -> usize {
-    metadata_footprint(&payload.metadata) + own_footprint(payload)
-}
-
-fn metadata_footprint(metadata: &Metadata) -> usize {
-    /// One node of the map and two allocations.
-    const ENTRY: usize = 112;
-    metadata_content(metadata) + metadata.len() * ENTRY
-}
-
-/// Without the metadata.
-fn own_footprint(payload: &SharedPayload) -> usize {
-    payload.data.len()
-        + std::mem::size_of_val(payload.external_payloads.as_slice())
-        + size_of::<SharedPayload>()
-}
-
-/// The footprints of all of them together.
-fn total(payloads: &[SharedPayload]) -> usize {
-    let mut footprints = OncePerMetadata::default();
-    let footprints = payloads.iter().map(|payload| {
-        let metadata = &*payload.metadata;
-        footprints.get(metadata, || metadata_footprint(metadata)) + own_footprint(payload)
-    });
-    footprints.sum()
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 use temporal_kms::faulty::{Answer, FaultyKey};
 use temporal_kms_codec::{
-    Compression, Namespace,
+    Compression, Namespace, Payload,
     kms::{KeyProvider, ProviderErrorKind, local::LocalKeyring},
 };
 use tokio::time::timeout;
 
-use super::*;
-use crate::http::memory::Memory;
+use super::{decode::CONCURRENT, *};
+use crate::{config::OnUndecodable, http::memory::Memory};
 
 fn served(key: Arc<dyn KeyProvider>, on_undecodable: OnUndecodable) -> NamespaceCodec {
     let namespace = Namespace::new("default").unwrap();

@@ -1,0 +1,207 @@
+//! Decodes the payloads of a request: those with known data keys at once, the others several at a time.
+
+use std::{iter::once, vec};
+
+use futures::{StreamExt as _, stream};
+use temporal_kms_codec::{
+    Decoder, Error, KnownKeys, Payload, PayloadExt as _, SharedPayload, Undecoded, payload::Plain,
+};
+use tokio::task::yield_now;
+
+use super::{
+    super::{
+        memory::Share,
+        placeholder::placeholder,
+        request_error::{RequestError, wanted_key},
+    },
+    Request,
+    answered::{Answered, Decoded},
+    room::{Room, Taken},
+};
+use crate::config::OnUndecodable;
+
+/// Payloads of one request that are decoded at the same time.
+pub(super) const CONCURRENT: usize = 16;
+/// After so many payloads, or bytes of their answers, a request lets others run.
+const STEP_PAYLOADS: usize = 256;
+const STEP_BYTES: usize = 1 << 20;
+/// Placeholders of one request that are explained in the log. A thousand lines would not help.
+const MOST_LOGGED: usize = 8;
+
+impl Request<'_> {
+    pub(super) async fn decode(
+        &self,
+        payloads: Plain<Vec<SharedPayload>>,
+        share: &mut Share,
+    ) -> Result<Answered, RequestError> {
+        let decoder = self.codec().decoder();
+        let room = Room::new(self.limits.max_answer, share);
+        let mut answered = Answered::with_capacity(payloads.len());
+        let mut remaining = Plain::new(payloads.into_inner().into_iter());
+        let first = loop {
+            match self.decode_known(&mut remaining, &decoder, &room, &mut answered)? {
+                Step::Ended => return Ok(answered),
+                Step::Pause => yield_now().await,
+                Step::Waits(first) => break first,
+            }
+        };
+        let others = remaining.map(|payload| Pending::Given(Plain::new(Some(payload))));
+        let others = once(Pending::Undecoded(first)).chain(others);
+        let start = answered.payloads.len();
+        let mut others = stream::iter((start..).zip(others))
+            .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
+            .buffered(CONCURRENT);
+        let (mut taken, mut payloads) = (Taken::default(), 0);
+        while let Some(decoded) = others.next().await {
+            let Some(answer) = decoded?.into_inner() else {
+                continue;
+            };
+            taken.add(answer.payload());
+            payloads += 1;
+            answered.push(answer);
+            if payloads >= STEP_PAYLOADS || taken.content > STEP_BYTES {
+                (taken, payloads) = (Taken::default(), 0);
+                yield_now().await;
+            }
+        }
+        Ok(answered)
+    }
+
+    /// Decodes one step of a request without waiting, as far as data keys are known.
+    fn decode_known(
+        &self,
+        remaining: &mut Plain<vec::IntoIter<SharedPayload>>,
+        decoder: &Decoder,
+        room: &Room<'_>,
+        answered: &mut Answered,
+    ) -> Result<Step, RequestError> {
+        let mut known = decoder.known();
+        let mut taken = Taken::default();
+        for _ in 0..STEP_PAYLOADS {
+            let Some(payload) = remaining.next() else {
+                room.take(&taken)?;
+                return Ok(Step::Ended);
+            };
+            let answer = match self.decode_now(payload, &mut known) {
+                Ok(answer) => answer,
+                Err(undecoded) => {
+                    room.take(&taken)?;
+                    return Ok(Step::Waits(undecoded));
+                }
+            };
+            taken.add(answer.payload());
+            answered.push(answer);
+            if taken.content > STEP_BYTES {
+                break;
+            }
+        }
+        room.take(&taken)?;
+        Ok(Step::Pause)
+    }
+
+    /// Decodes a payload without waiting, if its data key is known.
+    #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
+    fn decode_now(
+        &self,
+        payload: SharedPayload,
+        known: &mut KnownKeys<'_>,
+    ) -> Result<Decoded, Undecoded> {
+        if self.is_kept_reference(&payload) {
+            return Ok(Decoded::Reference(payload));
+        }
+        known.decode_shared(payload).map(Decoded::Payload)
+    }
+
+    async fn decode_one(
+        &self,
+        index: usize,
+        payload: Pending,
+        decoder: &Decoder,
+        room: &Room<'_>,
+    ) -> Result<Plain<Option<Decoded>>, RequestError> {
+        // The request fails with the error of the payload that exceeded the room.
+        if room.is_exceeded() {
+            return Ok(Plain::default());
+        }
+        let known = match payload {
+            Pending::Given(payload) => match payload.into_inner() {
+                Some(payload) => self.decode_now(payload, &mut decoder.known()),
+                None => return Ok(Plain::default()),
+            },
+            Pending::Undecoded(undecoded) => Err(undecoded),
+        };
+        let answer = match known {
+            Ok(answer) => answer,
+            Err(undecoded) => self.finish(index, undecoded, decoder).await?,
+        };
+        let answer = Plain::new(Some(answer));
+        // Nothing waits after the last layer is opened, so each thread has at most one payload that is not counted yet.
+        let mut taken = Taken::default();
+        if let Some(answer) = &*answer {
+            taken.add(answer.payload());
+        }
+        room.take(&taken)?;
+        Ok(answer)
+    }
+
+    /// A reference is not ciphertext. A caller that asks for references gets them unchanged, under any policy.
+    fn is_kept_reference(&self, payload: &SharedPayload) -> bool {
+        self.preserve_storage_refs && payload.is_storage_reference()
+    }
+
+    async fn finish(
+        &self,
+        index: usize,
+        undecoded: Undecoded,
+        decoder: &Decoder,
+    ) -> Result<Decoded, RequestError> {
+        let key = undecoded.given().and_then(wanted_key);
+        match decoder.finish(undecoded).await {
+            Ok(payload) => Ok(Decoded::Payload(payload.into())),
+            Err(error) => {
+                let placeholder = self.undecodable(index, key, error)?;
+                Ok(Decoded::Placeholder(placeholder.into()))
+            }
+        }
+    }
+
+    /// After a transient error the payload may be readable soon. It is not answered by a text that looks like a value.
+    fn undecodable(
+        &self,
+        index: usize,
+        key: Option<String>,
+        error: Error,
+    ) -> Result<Payload, RequestError> {
+        match self.namespace.on_undecodable {
+            OnUndecodable::Placeholder if !error.is_transient() => {
+                if index < MOST_LOGGED {
+                    let namespace = self.codec().namespace().as_str();
+                    let (request, key) = (self.id, key.as_deref().unwrap_or("-"));
+                    tracing::warn!(%request, namespace, index, key, %error, "a payload cannot be decoded");
+                }
+                Ok(placeholder(&error, self.id))
+            }
+            _ => Err(RequestError::Decode {
+                index,
+                key,
+                error: Box::new(error),
+            }),
+        }
+    }
+}
+
+/// A payload that waits for its turn. It is decoded when its future is polled, so that its content is counted at once.
+enum Pending {
+    Given(Plain<Option<SharedPayload>>),
+    /// Its data key is not known.
+    Undecoded(Undecoded),
+}
+
+/// How a step of decoding ended.
+enum Step {
+    Ended,
+    /// Others may run first.
+    Pause,
+    /// A payload needs more than a known data key.
+    Waits(Undecoded),
+}
