@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn the_project_that_calls_are_charged_to_is_told_from_the_keys() {
         let disabled = refused(include_str!(
-            "../../../tests/vectors/cloud-kms/403-service-disabled-in-other-project.json"
+            "../tests/data/403-service-disabled-in-other-project.json"
         ));
         assert_eq!(disabled.cause(), Some(FailureCause::QuotaProject));
         assert_eq!(disabled.project(), Some("999999"));
@@ -446,9 +446,7 @@ mod tests {
             assert!(text.contains(part), "{text}");
         }
 
-        let denied = refused(include_str!(
-            "../../../tests/vectors/cloud-kms/403-user-project-denied.json"
-        ));
+        let denied = refused(include_str!("../tests/data/403-user-project-denied.json"));
         assert_eq!(denied.cause(), Some(FailureCause::QuotaProject));
         assert_eq!(denied.project(), Some("other-billing-project"));
         let text = denied.to_string();
@@ -466,9 +464,7 @@ mod tests {
 
     #[test]
     fn a_perimeter_is_told_from_a_missing_role() {
-        let error = refused(include_str!(
-            "../../../tests/vectors/cloud-kms/403-vpc-service-controls.json"
-        ));
+        let error = refused(include_str!("../tests/data/403-vpc-service-controls.json"));
         assert_eq!(error.kind(), Kind::PermissionDenied);
         assert_eq!(error.cause(), Some(FailureCause::Perimeter));
         let text = error.to_string();
@@ -502,7 +498,7 @@ mod tests {
 
     #[test]
     fn a_page_for_people_is_not_googles_word() {
-        let page = include_str!("../../../tests/vectors/cloud-kms/404.html");
+        let page = include_str!("../tests/data/404.html");
         for (status, kind) in [
             (401, Kind::Integrity),
             (403, Kind::Integrity),

@@ -1,7 +1,7 @@
-//! Every vector of `vectors/envelope-v2.json`, presented to the codec as a whole payload.
+//! Every vector of `codec/tests/vectors/envelope-v2.json`, presented to the codec as a whole payload.
 #![allow(clippy::expect_used, reason = "a test")]
 
-#[path = "../../vectors/cases.rs"]
+#[path = "../../../codec/tests/vectors/cases.rs"]
 mod file;
 
 use std::collections::BTreeMap;

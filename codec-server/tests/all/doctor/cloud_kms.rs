@@ -175,12 +175,12 @@ fn the_project_that_pays_is_named_and_not_the_keys() {
     for (body, project) in [
         (
             include_str!(
-                "../../../../tests/vectors/cloud-kms/403-service-disabled-in-other-project.json"
+                "../../../../kms/gcp/tests/data/403-service-disabled-in-other-project.json"
             ),
             "999999",
         ),
         (
-            include_str!("../../../../tests/vectors/cloud-kms/403-user-project-denied.json"),
+            include_str!("../../../../kms/gcp/tests/data/403-user-project-denied.json"),
             "other-billing-project",
         ),
     ] {
@@ -206,7 +206,7 @@ fn a_perimeter_is_told_from_a_missing_role() {
     let bench = Bench::with_key();
     bench.emulator.answer_everything_with(Canned::json(
         403,
-        include_str!("../../../../tests/vectors/cloud-kms/403-vpc-service-controls.json"),
+        include_str!("../../../../kms/gcp/tests/data/403-vpc-service-controls.json"),
     ));
     let answer = bench.gcp(&[]);
     answer.stopped_at("key", 77, &["VPC Service Controls", "gcloud logging read"]);
@@ -217,7 +217,7 @@ fn a_perimeter_is_told_from_a_missing_role() {
 #[test]
 fn a_proxys_page_tells_nothing_of_the_key_or_of_permissions() {
     let bench = Bench::with_key();
-    let page = include_str!("../../../../tests/vectors/cloud-kms/404.html");
+    let page = include_str!("../../../../kms/gcp/tests/data/404.html");
     for status in [403, 404, 407, 502] {
         bench
             .emulator

@@ -1,6 +1,6 @@
 //! The test vectors of envelope version 2, which other implementations share.
 
-#[path = "../../../../tests/vectors/cases.rs"]
+#[path = "../../../tests/vectors/cases.rs"]
 mod vectors;
 
 use temporal_kms_codec_proto::SharedPayload;

@@ -63,7 +63,7 @@ async fn every_failure_has_its_kind_in_every_method() {
 async fn what_a_proxy_answers_is_not_googles_word() {
     let cloud = Cloud::start().await;
     let key = cloud.key("k").await;
-    let page = include_str!("../../../../vectors/cloud-kms/404.html");
+    let page = include_str!("../../../../../kms/gcp/tests/data/404.html");
     for (status, expected) in [
         (403, Kind::Integrity),
         (404, Kind::Integrity),
@@ -96,12 +96,12 @@ async fn a_quota_project_is_told_from_the_keys_project() {
     for (answer, project) in [
         (
             include_str!(
-                "../../../../vectors/cloud-kms/403-service-disabled-in-other-project.json"
+                "../../../../../kms/gcp/tests/data/403-service-disabled-in-other-project.json"
             ),
             "999999",
         ),
         (
-            include_str!("../../../../vectors/cloud-kms/403-user-project-denied.json"),
+            include_str!("../../../../../kms/gcp/tests/data/403-user-project-denied.json"),
             "other-billing-project",
         ),
     ] {
