@@ -9,7 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use temporal_kms::{EncryptionContext, KeyProvider, KeyUri, ProviderError, UsableKey};
+use temporal_kms::{
+    Dek, EncryptionContext, KeyLimits, KeyProvider, KeyUri, ProviderError, UsableKey, WrappedDek,
+};
 use zeroize::Zeroizing;
 
 /// The median of a call.
@@ -56,10 +58,46 @@ fn normal(number: u64) -> f64 {
     sum
 }
 
+// A method with a default that is missing here would not reach the key's own.
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl KeyProvider for SimulatedKms {
     fn uri(&self) -> &KeyUri {
         self.key.uri()
+    }
+
+    fn is_alias_of(&self, key: &KeyUri) -> bool {
+        self.key.is_alias_of(key)
+    }
+
+    async fn wrap(
+        &self,
+        dek: &Dek,
+        context: &EncryptionContext,
+    ) -> Result<WrappedDek, ProviderError> {
+        self.call().await;
+        self.key.wrap(dek, context).await
+    }
+
+    async fn unwrap(
+        &self,
+        wrapped: &WrappedDek,
+        context: &EncryptionContext,
+    ) -> Result<Dek, ProviderError> {
+        self.call().await;
+        self.key.unwrap(wrapped, context).await
+    }
+
+    async fn generate_dek(
+        &self,
+        context: &EncryptionContext,
+    ) -> Result<(Dek, WrappedDek), ProviderError> {
+        self.call().await;
+        self.key.generate_dek(context).await
+    }
+
+    fn limits(&self) -> KeyLimits {
+        self.key.limits()
     }
 
     async fn seal(
@@ -78,6 +116,16 @@ impl KeyProvider for SimulatedKms {
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         self.call().await;
         self.key.open(sealed, context).await
+    }
+
+    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
+        self.call().await;
+        self.key.encrypt(plaintext).await
+    }
+
+    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        self.call().await;
+        self.key.decrypt(ciphertext).await
     }
 
     async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
