@@ -127,7 +127,7 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// The settings that name missing files, with their names.
+    /// The settings that name files which are missing, or which do not have the form that they need, with their names.
     fn missing_files(&self) -> Vec<ConfigurationError> {
         Vec::new()
     }

@@ -9,7 +9,7 @@ use temporal_kms::{
 };
 
 use super::{
-    GcpKms, GcpOptions, commands,
+    GcpKms, GcpOptions, commands, credentials,
     endpoint::{REFUSED, Target},
     settings::{self, SETTINGS},
 };
@@ -77,9 +77,15 @@ impl KeyService for GcpKms {
         fault.into_iter().collect()
     }
 
+    /// A credentials file that is damaged when a server reads its configuration again must not replace one that works.
     fn missing_files(&self) -> Vec<ConfigurationError> {
-        let file = self.options().credentials.as_deref();
-        let fault = file.and_then(|file| ConfigurationError::missing_file("gcp_credentials", file));
+        const NAME: &str = "gcp_credentials";
+        let fault = self.options().credentials.as_deref().and_then(|file| {
+            ConfigurationError::missing_file(NAME, file).or_else(|| {
+                let fault = credentials::check(file).err()?;
+                Some(ConfigurationError::invalid(NAME, fault.to_string()))
+            })
+        });
         fault.into_iter().collect()
     }
 
@@ -105,5 +111,28 @@ impl KeyService for GcpKms {
 
     fn diagnose(&self) -> &dyn Diagnose {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credentials_file_without_the_form_of_one_is_told_before_it_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gcp.json");
+        let kms = GcpKms::new(GcpOptions::default().with_credentials(&file));
+        let told = || kms.missing_files().first().map(ToString::to_string);
+        assert!(told().unwrap().contains("there is no file"));
+        for content in ["", "sk-secret", r#"{"type":"sk-secret"}"#] {
+            std::fs::write(&file, content).unwrap();
+            let told = told().unwrap();
+            assert!(told.starts_with("gcp_credentials: "), "{told}");
+            assert!(told.contains("does not have the form"), "{told}");
+            assert!(!told.contains("sk-secret"), "{told}");
+        }
+        std::fs::write(&file, r#"{"type":"authorized_user"}"#).unwrap();
+        assert_eq!(told(), None);
     }
 }
