@@ -1,11 +1,12 @@
 //! Cloud KMS as a [`KeyService`].
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use temporal_kms::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeySetup, KeyUri,
     ProviderError, Scheme, Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
+    support::variable,
 };
 
 use super::{
@@ -89,6 +90,15 @@ impl KeyService for GcpKms {
         fault.into_iter().collect()
     }
 
+    /// Where Google's library finds credentials without any setting.
+    fn other_files(&self) -> Vec<PathBuf> {
+        let is_named = self.options().credentials.is_some()
+            || variable("GOOGLE_APPLICATION_CREDENTIALS").is_some();
+        let is_read = self.target() == Some(Target::Google) && !is_named;
+        let file = credentials::gcloud_file().filter(|_| is_read);
+        file.into_iter().collect()
+    }
+
     async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         self.key(uri)
     }
@@ -134,5 +144,16 @@ mod tests {
         }
         std::fs::write(&file, r#"{"type":"authorized_user"}"#).unwrap();
         assert_eq!(told(), None);
+    }
+
+    #[test]
+    fn the_default_file_counts_only_where_it_is_read() {
+        let options = GcpOptions::default();
+        for other in [
+            options.clone().with_credentials("/run/gcp.json"),
+            options.with_endpoint("http://127.0.0.1:1"),
+        ] {
+            assert!(GcpKms::new(other).other_files().is_empty());
+        }
     }
 }
