@@ -18,6 +18,7 @@ use tokio::{sync::Semaphore, time::timeout};
 use super::{
     error::Failure,
     gate::{Gate, Generation},
+    handles::Handles,
     login::Logins,
     threads,
 };
@@ -36,6 +37,7 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Module {
     pub(super) library: Pkcs11,
     pub(super) gate: Gate,
+    pub(super) handles: Handles,
     pub(super) logins: Logins,
 }
 
@@ -72,6 +74,7 @@ impl Module {
         let module = Arc::new(Self {
             library: Pkcs11::new(&path)?,
             gate: Gate::default(),
+            handles: Handles::default(),
             logins: Logins::default(),
         });
         module.initialize()?;
