@@ -10,8 +10,9 @@ use std::{
 
 use nix::sys::signal::Signal;
 use temporal_kms_codec_service::auth::NewToken;
+use tokio::runtime::Runtime;
 
-use crate::support::{CodecServer, body_of, create_key, plain};
+use crate::support::{Cloud, CodecServer, body_of, create_key, google_user, plain};
 
 const DEFAULT: &str = "[namespaces.default]\nencrypt = [\"local://default\"]\n";
 const IN_USE: &str = "the configuration is read again and in use";
@@ -113,6 +114,46 @@ fn a_changed_static_key_is_read_again() {
     fs::write(&key, "2").unwrap();
     server.wait_for_log("does not hold a key");
     server.serves();
+}
+
+#[test]
+fn replaced_credentials_are_used_and_damaged_ones_are_refused() {
+    let runtime = Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let cloud = runtime.block_on(Cloud::start());
+    let folder = tempfile::tempdir().unwrap();
+    let credentials = folder.path().join("gcp.json");
+    let replace = |content: &str| fs::write(&credentials, content).unwrap();
+    replace(&google_user("first"));
+    let file = folder.path().join("codec.toml");
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[reload]\nwatch_interval = \"20ms\"\n\
+         [keys]\ngcp_endpoint = '{}'\ngcp_credentials = '{}'\n{}",
+        cloud.url(),
+        credentials.display(),
+        Cloud::namespace()
+    );
+    fs::write(&file, text).unwrap();
+    let mut server = CodecServer::serve_file(&file);
+    let wraps_as = |server: &CodecServer, token: &str| {
+        server.serves();
+        assert_eq!(cloud.last_token("Encrypt").as_deref(), Some(token));
+    };
+    wraps_as(&server, "token-of-first");
+    replace(&google_user("second"));
+    server.wait_for_log(IN_USE);
+    wraps_as(&server, "token-of-second");
+
+    replace("{");
+    server.wait_for_log("does not have the form of a Google Cloud credentials file");
+    server.wait_for_log("the configuration before is still in use");
+    server.signal(Signal::SIGUSR1);
+    server.wait_for_log("every data key in memory is dropped");
+    wraps_as(&server, "token-of-second");
+
+    replace(&google_user("third"));
+    server.wait_for_log(IN_USE);
+    wraps_as(&server, "token-of-third");
 }
 
 #[test]
