@@ -8,6 +8,7 @@ use std::{
     thread,
 };
 
+use fake_aws_kms::Account;
 use nix::sys::signal::Signal;
 use temporal_kms_codec_service::auth::NewToken;
 use tokio::runtime::Runtime;
@@ -154,6 +155,42 @@ fn replaced_credentials_are_used_and_damaged_ones_are_refused() {
     replace(&google_user("third"));
     server.wait_for_log(IN_USE);
     wraps_as(&server, "token-of-third");
+}
+
+#[test]
+fn replaced_credentials_in_the_home_folder_are_used() {
+    let runtime = Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let account = Account::new();
+    let aws = runtime.block_on(account.serve("eu-west-1")).unwrap();
+    let key = account.symmetric_key("eu-west-1");
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".aws")).unwrap();
+    let replace = |access_key: &str| {
+        let text = format!(
+            "[default]\naws_access_key_id = {access_key}\naws_secret_access_key = sk-secret\n"
+        );
+        fs::write(home.path().join(".aws/credentials"), text).unwrap();
+    };
+    replace("AKIAFIRST");
+    let variables = [("HOME", path(home.path())), ("AWS_ENDPOINT_URL", aws.url())];
+    let mut server = CodecServer::configured_with(&variables, |_| {
+        format!(
+            "[reload]\nwatch_interval = \"20ms\"\n[namespaces.default]\nencrypt = [\"aws-kms://{key}\"]\n"
+        )
+    });
+    let wraps_as = |server: &CodecServer, access_key: &str| {
+        server.serves();
+        let calls = aws.calls();
+        let call = calls
+            .iter()
+            .rfind(|call| call.operation == "GenerateDataKey");
+        assert_eq!(call.unwrap().access_key.as_deref(), Some(access_key));
+    };
+    wraps_as(&server, "AKIAFIRST");
+    replace("AKIASECOND");
+    server.wait_for_log(IN_USE);
+    wraps_as(&server, "AKIASECOND");
 }
 
 #[test]
