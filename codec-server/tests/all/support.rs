@@ -3,12 +3,14 @@
 mod client;
 mod cloud;
 mod collector;
+mod google_user;
 mod process;
 mod secure;
 
 pub(crate) use client::{Answer, Connection, body_of, post, try_post};
 pub(crate) use cloud::{CLOUD_KEY, Cloud};
 pub(crate) use collector::{Collector, attribute};
+pub(crate) use google_user::google_user;
 pub(crate) use process::{
     CodecServer, DEFAULT, allow_many_files, create_key, program, run, run_with_input,
 };

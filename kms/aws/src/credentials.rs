@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::Read as _,
+    path::PathBuf,
     time::{Duration, SystemTime},
 };
 
@@ -18,7 +19,7 @@ use super::{
     error::Failure,
     sendable_credentials::SendableCredentials,
 };
-use temporal_kms::ProviderErrorKind as Kind;
+use temporal_kms::{ProviderErrorKind as Kind, Variables};
 
 const SESSION: Duration = Duration::from_hours(1);
 const SESSION_SECONDS: i32 = 3600;
@@ -60,6 +61,26 @@ pub(super) async fn provider(options: &AwsOptions, region: &str) -> SharedCreden
             proof: Proof::Caller,
         }),
     }
+}
+
+/// The files that the SDK's own chain reads where no variable names others
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html>). It reads them once.
+pub(super) fn default_files(options: &AwsOptions, variable: Variables<'_>) -> Vec<PathBuf> {
+    let Some(home) = variable("HOME").map(PathBuf::from) else {
+        return Vec::new();
+    };
+    if options.credentials != AwsCredentials::Chain {
+        return Vec::new();
+    }
+    let files = [
+        ("AWS_CONFIG_FILE", ".aws/config"),
+        ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+    ];
+    files
+        .into_iter()
+        .filter(|(name, _)| variable(name).is_none())
+        .map(|(_, file)| home.join(file))
+        .collect()
 }
 
 fn sts(
@@ -194,6 +215,26 @@ async fn read(token: &WebIdentityToken) -> Result<Zeroizing<String>, Credentials
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_files_that_no_variable_names_are_known() {
+        let files = |options: &AwsOptions, set: &[&str]| {
+            default_files(options, &|name| {
+                set.contains(&name).then(|| "/home/user".to_owned())
+            })
+        };
+        let chain = AwsOptions::default();
+        let both =
+            ["config", "credentials"].map(|name| PathBuf::from("/home/user/.aws").join(name));
+        assert_eq!(files(&chain, &["HOME"]), both);
+        assert_eq!(files(&chain, &["HOME", "AWS_CONFIG_FILE"]), both[1..]);
+        assert!(files(&chain, &[]).is_empty());
+        let token = AwsCredentials::WebIdentity {
+            role: AwsRole::new("arn:aws:iam::111122223333:role/r"),
+            token: WebIdentityToken::File("/run/token".into()),
+        };
+        assert!(files(&chain.with_credentials(token), &["HOME"]).is_empty());
+    }
 
     #[tokio::test]
     async fn a_token_file_is_read_anew_each_time() {

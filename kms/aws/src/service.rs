@@ -1,14 +1,15 @@
 //! AWS KMS as a [`KeyService`].
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use temporal_kms::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeySetup, KeyUri,
     ProviderError, Scheme, Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
+    support::variable,
 };
 
-use super::{AwsKms, AwsOptions, commands, settings::SETTINGS, variables};
+use super::{AwsKms, AwsOptions, commands, credentials, settings::SETTINGS, variables};
 
 #[async_trait]
 impl KeyService for AwsKms {
@@ -79,6 +80,10 @@ impl KeyService for AwsKms {
             Some(ConfigurationError::invalid(name, reason))
         });
         faults.collect()
+    }
+
+    fn other_files(&self) -> Vec<PathBuf> {
+        credentials::default_files(self.options(), &variable)
     }
 
     async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {

@@ -127,14 +127,15 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// The settings that name missing files, with their names.
+    /// The settings that name files which are missing, or which do not have the form that they need, with their names.
     fn missing_files(&self) -> Vec<ConfigurationError> {
         Vec::new()
     }
 
-    /// The files that the URIs of single keys name, as [`read_key`](Self::read_key) has read them. A key is opened again when
-    /// one of them changes.
-    fn files_of_keys(&self) -> Vec<PathBuf> {
+    /// The files that decide how keys are reached and that no setting names: those in the URIs of single keys, as
+    /// [`read_key`](Self::read_key) has read them, and those that the service's own library looks for. A server opens keys
+    /// again when one of them changes. They need not exist.
+    fn other_files(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 

@@ -1,19 +1,17 @@
-//! The connection to Cloud KMS, which keys share.
+//! The connection to Cloud KMS, which the keys of one [`GcpKms`](super::GcpKms) share.
 
-use std::{
-    fmt,
-    future::Future,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt, future::Future, num::NonZeroUsize, time::Duration};
 
 use google_cloud_auth::credentials::Credentials;
 use google_cloud_gax::{
     client_builder::Error as BuilderError, error::Error as GaxError, retry_policy::NeverRetry,
 };
 use google_cloud_kms_v1::client::KeyManagementService;
-use parking_lot::Mutex;
-use tokio::runtime::{self, Handle};
+use lru::LruCache;
+use tokio::{
+    runtime::{self, Handle},
+    sync::Mutex,
+};
 
 use super::{
     credentials::Settings,
@@ -26,39 +24,25 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 /// The same limit, including the time for getting a token.
 const CALL: Duration = Duration::from_mins(1);
 
-static SERVICES: Mutex<Vec<Weak<Service>>> = Mutex::new(Vec::new());
+/// How many runtimes have a client each. Most programs have one runtime.
+const MAX_RUNTIMES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
-/// The connection that all keys with the same endpoint and credentials share. The first call opens it.
+/// The connection of one `GcpKms` and its keys. The first call opens it.
 pub(super) struct Service {
     settings: Settings,
-    connection: tokio::sync::Mutex<Option<Connection>>,
-}
-
-/// A client belongs to the runtime in which it was created. That runtime polls its connections and fetches its tokens.
-struct Connection {
-    client: KeyManagementService,
-    runtime: runtime::Id,
-}
-
-/// The service with these settings. The whole process shares one value as long as a key uses it.
-pub(super) fn shared(settings: Settings) -> Arc<Service> {
-    let mut services = SERVICES.lock();
-    services.retain(|service| service.strong_count() > 0);
-    let found = services
-        .iter()
-        .filter_map(Weak::upgrade)
-        .find(|service| service.settings == settings);
-    found.unwrap_or_else(|| {
-        let service = Arc::new(Service {
-            settings,
-            connection: tokio::sync::Mutex::new(None),
-        });
-        services.push(Arc::downgrade(&service));
-        service
-    })
+    /// A client belongs to the runtime in which it was created. That runtime polls its connections and fetches its tokens.
+    clients: Mutex<LruCache<runtime::Id, KeyManagementService>>,
 }
 
 impl Service {
+    /// A service without a connection. This reads no file.
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            clients: Mutex::new(LruCache::new(MAX_RUNTIMES)),
+        }
+    }
+
     /// Makes a call once.
     pub(super) async fn call<T, F>(
         &self,
@@ -83,22 +67,20 @@ impl Service {
         };
         if failure.credentials {
             // After some errors the library stops fetching tokens forever. Start again with the next call.
-            *self.connection.lock().await = None;
+            self.clients.lock().await.pop(&Handle::current().id());
         }
         Err(failure.error)
     }
 
     async fn client(&self, uri: &KeyUri) -> Result<KeyManagementService, ProviderError> {
         let runtime = Handle::current().id();
-        let mut connection = self.connection.lock().await;
-        if let Some(connection) = connection.as_ref().filter(|made| made.runtime == runtime) {
-            return Ok(connection.client.clone());
+        // Locked until there is a client, so that the first calls share it.
+        let mut clients = self.clients.lock().await;
+        if let Some(client) = clients.get(&runtime) {
+            return Ok(client.clone());
         }
         let client = self.connect(uri).await?;
-        *connection = Some(Connection {
-            client: client.clone(),
-            runtime,
-        });
+        clients.put(runtime, client.clone());
         Ok(client)
     }
 
@@ -162,15 +144,37 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
+        runtime::Runtime,
     };
 
     use super::*;
+    use crate::GcpOptions;
+
+    const KEY: &str = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
+
+    #[test]
+    fn each_runtime_keeps_its_client() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gcp.json");
+        let user = r#"{"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"t","token_uri":"http://127.0.0.1:1"}"#;
+        std::fs::write(&file, user).unwrap();
+        let options = GcpOptions::default()
+            .with_endpoint("http://127.0.0.1:1")
+            .with_credentials(&file);
+        let uri = KEY.parse().unwrap();
+        let service = Service::new(Settings::new(&uri, &options).unwrap());
+        let connects = |runtime: &Runtime| runtime.block_on(service.client(&uri)).is_ok();
+        let [one, other, third] = [(); 3].map(|()| Runtime::new().unwrap());
+        assert!(connects(&one) && connects(&other));
+        // A new client would read the file.
+        std::fs::remove_file(&file).unwrap();
+        assert!(connects(&one) && connects(&other) && connects(&one));
+        assert!(!connects(&third));
+    }
 
     /// The error when the metadata server at `url` has no token.
     async fn without_token(url: String) -> ProviderError {
-        let uri = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k"
-            .parse()
-            .unwrap();
+        let uri = KEY.parse().unwrap();
         let credentials = mds::Builder::default()
             .with_endpoint(url)
             .with_universe_domain("googleapis.com")

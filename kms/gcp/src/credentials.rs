@@ -15,19 +15,19 @@ use crate::{
     GcpOptions,
     endpoint::{REFUSED, Target},
 };
-use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint};
+use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint, support::variable};
 
 /// The scope that Google's own clients request. IAM decides what a caller may do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Larger than any credentials file.
 pub(super) const MAX_FILE: u64 = 64 * 1024;
 
-/// The settings that distinguish connections.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The settings of a connection.
+#[derive(Debug)]
 pub(super) struct Settings {
     pub(super) endpoint: Option<String>,
     target: Target,
-    pub(super) credentials: Option<PathBuf>,
+    credentials: Option<PathBuf>,
 }
 
 impl Settings {
@@ -76,7 +76,59 @@ pub(super) enum CredentialsFault {
     Application,
 }
 
+/// Whether the file has the form of a credentials file. Nothing is called.
+pub(super) fn check(path: &Path) -> Result<(), CredentialsFault> {
+    read(path).map(drop)
+}
+
+/// The file in which `gcloud auth application-default login` keeps credentials.
+pub(super) fn gcloud_file() -> Option<PathBuf> {
+    let home = PathBuf::from(variable("HOME")?);
+    Some(home.join(".config/gcloud/application_default_credentials.json"))
+}
+
 fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {
+    let (form, json) = read(path)?;
+    // The library does the same for the file of GOOGLE_APPLICATION_CREDENTIALS.
+    let built = match form {
+        Form::ServiceAccount => service_account::Builder::new(json)
+            .with_access_specifier(service_account::AccessSpecifier::from_scopes([SCOPE]))
+            .build(),
+        Form::ExternalAccount => external_account::Builder::new(json)
+            .with_scopes([SCOPE])
+            .build(),
+        Form::Impersonated => impersonated::Builder::new(json)
+            .with_scopes([SCOPE])
+            .build(),
+        Form::User => user_account::Builder::new(json)
+            .with_scopes([SCOPE])
+            .build(),
+    };
+    built.map_err(|_| CredentialsFault::Malformed(path.to_owned()))
+}
+
+/// The forms of credentials files.
+#[derive(Clone, Copy)]
+enum Form {
+    ServiceAccount,
+    ExternalAccount,
+    Impersonated,
+    User,
+}
+
+impl Form {
+    fn of(json: &Value) -> Option<Self> {
+        match json.get("type")?.as_str()? {
+            "service_account" => Some(Self::ServiceAccount),
+            "external_account" => Some(Self::ExternalAccount),
+            "impersonated_service_account" => Some(Self::Impersonated),
+            "authorized_user" => Some(Self::User),
+            _ => None,
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<(Form, Value), CredentialsFault> {
     let malformed = || CredentialsFault::Malformed(path.to_owned());
     let unreadable =
         |error: std::io::Error| CredentialsFault::Unreadable(path.to_owned(), error.kind());
@@ -88,23 +140,8 @@ fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {
     if sends_in_the_clear(&json) {
         return Err(CredentialsFault::InTheClear(path.to_owned()));
     }
-    // The library does the same for the file of GOOGLE_APPLICATION_CREDENTIALS.
-    let built = match json.get("type").and_then(Value::as_str) {
-        Some("service_account") => service_account::Builder::new(json)
-            .with_access_specifier(service_account::AccessSpecifier::from_scopes([SCOPE]))
-            .build(),
-        Some("external_account") => external_account::Builder::new(json)
-            .with_scopes([SCOPE])
-            .build(),
-        Some("impersonated_service_account") => impersonated::Builder::new(json)
-            .with_scopes([SCOPE])
-            .build(),
-        Some("authorized_user") => user_account::Builder::new(json)
-            .with_scopes([SCOPE])
-            .build(),
-        _ => return Err(malformed()),
-    };
-    built.map_err(|_| malformed())
+    let form = Form::of(&json).ok_or_else(malformed)?;
+    Ok((form, json))
 }
 
 /// The URLs to which secrets are sent because of a credentials file.
@@ -165,6 +202,7 @@ mod tests {
             let fault = from_file(&path).err();
             let in_the_clear = matches!(fault, Some(CredentialsFault::InTheClear(_)));
             assert_eq!(in_the_clear, refused, "{content}");
+            assert_eq!(check(&path).is_err(), refused, "{content}");
         }
     }
 

@@ -1,10 +1,6 @@
 //! What Cloud KMS can tell a person who looks for a fault.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io::Read as _, path::Path};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -15,7 +11,12 @@ use temporal_kms::{
 };
 use zeroize::Zeroizing;
 
-use super::{GcpKms, credentials::MAX_FILE, endpoint::Target, grant};
+use super::{
+    GcpKms,
+    credentials::{MAX_FILE, gcloud_file},
+    endpoint::Target,
+    grant,
+};
 
 const PUBLIC: &str = "https://cloudkms.googleapis.com";
 const METADATA: &str = "metadata.google.internal";
@@ -212,7 +213,7 @@ impl Diagnose for GcpKms {
 }
 
 impl GcpKms {
-    fn target(&self) -> Option<Target> {
+    pub(super) fn target(&self) -> Option<Target> {
         Target::of(self.options().endpoint.as_deref())
     }
 }
@@ -280,11 +281,6 @@ impl Shown {
             }),
         })
     }
-}
-
-fn gcloud_file() -> Option<PathBuf> {
-    let home = PathBuf::from(variable("HOME")?);
-    Some(home.join(".config/gcloud/application_default_credentials.json"))
 }
 
 async fn of_machine(web: &dyn Web) -> CredentialsFound {

@@ -33,7 +33,10 @@ mod setup;
 mod signer;
 mod versions;
 
-use std::sync::Arc;
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use temporal_kms::{
     KeyAdmin, KeyProvider, KeyUri, ProviderError, ProviderErrorKind as Kind, Signer,
@@ -41,18 +44,15 @@ use temporal_kms::{
 
 pub use self::settings::GcpOptions;
 use self::{
-    admin::GcpAdmin,
-    client::{Service, shared},
-    credentials::Settings,
-    provider::GcpKey,
-    signer::GcpSigner,
+    admin::GcpAdmin, client::Service, credentials::Settings, provider::GcpKey, signer::GcpSigner,
 };
 
-/// Cloud KMS with the settings of one caller. Keys with the same options share connections and tokens within the
-/// process.
-#[derive(Clone, Debug, Default)]
+/// Cloud KMS with the settings of one caller. The keys that a value and its clones open share its connections and tokens,
+/// also after the value is dropped. Another value reads the credentials again.
+#[derive(Clone, Default)]
 pub struct GcpKms {
     options: Arc<GcpOptions>,
+    service: Arc<OnceLock<Arc<Service>>>,
 }
 
 impl GcpKms {
@@ -61,6 +61,7 @@ impl GcpKms {
     pub fn new(options: GcpOptions) -> Self {
         Self {
             options: Arc::new(options),
+            service: Arc::default(),
         }
     }
 
@@ -94,10 +95,22 @@ impl GcpKms {
         Ok(Arc::new(GcpAdmin::new(self.connect(uri)?)))
     }
 
-    /// The service that keys with the same settings share.
+    /// The service that the keys of this value share. `uri` is checked, and named in errors.
     fn connect(&self, uri: &KeyUri) -> Result<Arc<Service>, ProviderError> {
         check_name(uri)?;
-        Ok(shared(Settings::new(uri, &self.options)?))
+        let settings = Settings::new(uri, &self.options)?;
+        let service = self
+            .service
+            .get_or_init(|| Arc::new(Service::new(settings)));
+        Ok(Arc::clone(service))
+    }
+}
+
+impl fmt::Debug for GcpKms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GcpKms")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -113,4 +126,25 @@ fn check_name(uri: &KeyUri) -> Result<(), ProviderError> {
     }
     Err(ProviderError::new(Kind::Misconfigured, uri)
         .with_detail("its name has characters that Cloud KMS does not allow; correct it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_one_value_share_a_connection_that_no_other_value_has() {
+        let key = |name: &str| -> KeyUri {
+            format!("gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/{name}")
+                .parse()
+                .unwrap()
+        };
+        let kms = GcpKms::new(GcpOptions::default().with_endpoint("http://127.0.0.1:1"));
+        let (clone, same_options) = (kms.clone(), GcpKms::new(kms.options().clone()));
+        let service = kms.connect(&key("a")).unwrap();
+        drop(kms);
+        assert!(Arc::ptr_eq(&service, &clone.connect(&key("b")).unwrap()));
+        let other = same_options.connect(&key("a")).unwrap();
+        assert!(!Arc::ptr_eq(&service, &other));
+    }
 }

@@ -1,15 +1,16 @@
 //! Cloud KMS as a [`KeyService`].
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use temporal_kms::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeySetup, KeyUri,
     ProviderError, Scheme, Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
+    support::variable,
 };
 
 use super::{
-    GcpKms, GcpOptions, commands,
+    GcpKms, GcpOptions, commands, credentials,
     endpoint::{REFUSED, Target},
     settings::{self, SETTINGS},
 };
@@ -77,10 +78,25 @@ impl KeyService for GcpKms {
         fault.into_iter().collect()
     }
 
+    /// A credentials file that is damaged when a server reads its configuration again must not replace one that works.
     fn missing_files(&self) -> Vec<ConfigurationError> {
-        let file = self.options().credentials.as_deref();
-        let fault = file.and_then(|file| ConfigurationError::missing_file("gcp_credentials", file));
+        const NAME: &str = "gcp_credentials";
+        let fault = self.options().credentials.as_deref().and_then(|file| {
+            ConfigurationError::missing_file(NAME, file).or_else(|| {
+                let fault = credentials::check(file).err()?;
+                Some(ConfigurationError::invalid(NAME, fault.to_string()))
+            })
+        });
         fault.into_iter().collect()
+    }
+
+    /// Where Google's library finds credentials without any setting.
+    fn other_files(&self) -> Vec<PathBuf> {
+        let is_named = self.options().credentials.is_some()
+            || variable("GOOGLE_APPLICATION_CREDENTIALS").is_some();
+        let is_read = self.target() == Some(Target::Google) && !is_named;
+        let file = credentials::gcloud_file().filter(|_| is_read);
+        file.into_iter().collect()
     }
 
     async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
@@ -105,5 +121,39 @@ impl KeyService for GcpKms {
 
     fn diagnose(&self) -> &dyn Diagnose {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credentials_file_without_the_form_of_one_is_told_before_it_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gcp.json");
+        let kms = GcpKms::new(GcpOptions::default().with_credentials(&file));
+        let told = || kms.missing_files().first().map(ToString::to_string);
+        assert!(told().unwrap().contains("there is no file"));
+        for content in ["", "sk-secret", r#"{"type":"sk-secret"}"#] {
+            std::fs::write(&file, content).unwrap();
+            let told = told().unwrap();
+            assert!(told.starts_with("gcp_credentials: "), "{told}");
+            assert!(told.contains("does not have the form"), "{told}");
+            assert!(!told.contains("sk-secret"), "{told}");
+        }
+        std::fs::write(&file, r#"{"type":"authorized_user"}"#).unwrap();
+        assert_eq!(told(), None);
+    }
+
+    #[test]
+    fn the_default_file_counts_only_where_it_is_read() {
+        let options = GcpOptions::default();
+        for other in [
+            options.clone().with_credentials("/run/gcp.json"),
+            options.with_endpoint("http://127.0.0.1:1"),
+        ] {
+            assert!(GcpKms::new(other).other_files().is_empty());
+        }
     }
 }

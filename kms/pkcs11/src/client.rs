@@ -13,10 +13,13 @@ use temporal_kms::{
     ProviderErrorKind as Kind, Signer, support::Pkcs11Path,
 };
 
-/// The tokens in use. Keys of one token share its sessions.
+/// The tokens in use. A token limits the sessions of the whole process, and a login holds for the whole process
+/// (`ulMaxSessionCount` and `C_Login` in PKCS #11 v3.1). So keys with the same settings share sessions, whichever
+/// [`Pkcs11Kms`] opened them.
 static TOKENS: Mutex<Vec<Weak<Token>>> = Mutex::new(Vec::new());
 
-/// PKCS#11 tokens with the settings of one caller. Keys share modules and tokens within the process.
+/// PKCS#11 tokens with the settings of one caller. The keys of one token share its sessions within the process, where all
+/// their settings are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Pkcs11Kms {
     options: Arc<Pkcs11Options>,
@@ -100,7 +103,7 @@ fn token(
     let known = tokens
         .iter()
         .filter_map(Weak::upgrade)
-        .find(|token| token.is(module, path, pin.as_ref()));
+        .find(|token| token.is(module, path, pin.as_ref(), options));
     known.unwrap_or_else(|| {
         let token = Arc::new(Token::new(module.clone(), path, pin, options));
         tokens.push(Arc::downgrade(&token));

@@ -34,9 +34,10 @@
 //!
 //! # The token
 //!
-//! A module is initialized once for each process. Sessions are pooled. Each call runs on its own thread. At most
-//! [`max_sessions`](Pkcs11Options::max_sessions) threads of a token exist at once, also when calls hang. The runtime
-//! does not wait for them when it shuts down, so a program can end while a call hangs.
+//! A module is loaded and initialized once for each process. A login holds for the whole process, too. Keys with the same
+//! settings share a pool of sessions. Each call runs on its own thread. At most
+//! [`max_sessions`](Pkcs11Options::max_sessions) threads of these keys exist at once for a token, also when calls hang.
+//! The runtime does not wait for them when it shuts down, so a program can end while a call hangs.
 //!
 //! When the token restarts, or drops a session or the login, the call is made again with a new session. When the token
 //! or the key has disappeared, the module is finalized and initialized again, because some modules look for tokens only
@@ -62,6 +63,7 @@ mod credentials;
 mod diagnose;
 mod error;
 mod gate;
+mod handles;
 mod login;
 mod mechanisms;
 mod module;

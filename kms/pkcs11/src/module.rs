@@ -5,7 +5,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use cryptoki::{
@@ -18,6 +18,7 @@ use tokio::{sync::Semaphore, time::timeout};
 use super::{
     error::Failure,
     gate::{Gate, Generation},
+    handles::Handles,
     login::Logins,
     threads,
 };
@@ -36,7 +37,9 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Module {
     pub(super) library: Pkcs11,
     pub(super) gate: Gate,
+    pub(super) handles: Handles,
     pub(super) logins: Logins,
+    file: ModuleFile,
 }
 
 impl Module {
@@ -49,8 +52,15 @@ impl Module {
             )
             .because(FailureCause::Module)
         })?;
-        if let Some(module) = MODULES.lock().get(&path) {
-            return Ok(module.clone());
+        let known = MODULES.lock().get(&path).cloned();
+        if let Some(module) = known {
+            if module.file.has_changed(&path) {
+                tracing::warn!(
+                    module = %path.display(),
+                    "the file of the PKCS#11 module has changed; restart the process to load it"
+                );
+            }
+            return Ok(module);
         }
         let loaded = async {
             let permit = LOADING.acquire().await;
@@ -70,8 +80,10 @@ impl Module {
             return Ok(module.clone());
         }
         let module = Arc::new(Self {
+            file: ModuleFile::new(&path),
             library: Pkcs11::new(&path)?,
             gate: Gate::default(),
+            handles: Handles::default(),
             logins: Logins::default(),
         });
         module.initialize()?;
@@ -113,5 +125,41 @@ impl Module {
 impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Module").finish_non_exhaustive()
+    }
+}
+
+/// When the file of a module was written, as it was when it was last looked at.
+struct ModuleFile(Mutex<Option<SystemTime>>);
+
+impl ModuleFile {
+    fn new(path: &Path) -> Self {
+        Self(Mutex::new(Self::written(path)))
+    }
+
+    /// Whether the file has changed since the last look.
+    fn has_changed(&self, path: &Path) -> bool {
+        let now = Self::written(path);
+        std::mem::replace(&mut *self.0.lock(), now) != now
+    }
+
+    fn written(path: &Path) -> Option<SystemTime> {
+        path.metadata().and_then(|file| file.modified()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_that_is_replaced_is_noticed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("module.so");
+        let written = std::fs::File::create(&path).unwrap();
+        let file = ModuleFile::new(&path);
+        assert!(!file.has_changed(&path));
+        written.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(file.has_changed(&path));
+        assert!(!file.has_changed(&path));
     }
 }

@@ -1,21 +1,15 @@
 //! The sessions that are open with one token.
 
-use std::{collections::BTreeMap, ffi::c_ulong};
+use std::ffi::c_ulong;
 
 use cryptoki::{context::Pkcs11, session::Session, slot::Slot};
 
-use super::{gate::Generation, mechanisms::Mechanisms, slot::Found};
+use super::{gate::Generation, handles::Handles, mechanisms::Mechanisms, slot::Found};
 use temporal_kms::Protection;
 
-/// The sessions that are open with one token.
+/// The idle sessions with one token.
 #[derive(Default)]
-pub(super) struct Pool {
-    idle: Vec<Connection>,
-    /// The session that a handle belongs to. A restarted token counts from the beginning, so the handle of an ended
-    /// session can belong to another session.
-    owners: BTreeMap<c_ulong, u64>,
-    opened: u64,
-}
+pub(super) struct Pool(Vec<Connection>);
 
 /// A session. It is logged in if a PIN is configured.
 pub(super) struct Connection {
@@ -27,12 +21,14 @@ pub(super) struct Connection {
     library: Pkcs11,
     slot: Slot,
     generation: Generation,
+    /// The number of the session among the module's [`Handles`].
     number: u64,
 }
 
 impl Connection {
     pub(super) fn new(
         session: Session,
+        number: u64,
         library: Pkcs11,
         found: Found,
         mechanisms: Mechanisms,
@@ -47,7 +43,7 @@ impl Connection {
             library,
             slot: found.slot,
             generation,
-            number: 0,
+            number,
         }
     }
 
@@ -55,57 +51,56 @@ impl Connection {
     pub(super) fn is_there(&self) -> bool {
         self.session.get_session_info().is_ok() && self.library.get_token_info(self.slot).is_ok()
     }
+
+    /// Takes the session out of `handles`, to close it. `None` if it has ended already.
+    pub(super) fn into_session(self, handles: &Handles) -> Option<Session> {
+        handles
+            .remove(self.handle(), self.number)
+            .then_some(self.session)
+    }
+
+    fn handle(&self) -> c_ulong {
+        self.session.handle()
+    }
+
+    fn is_open(&self, handles: &Handles) -> bool {
+        handles.belongs(self.handle(), self.number)
+    }
 }
 
 impl Pool {
-    /// Registers a new session.
-    pub(super) fn opened(&mut self, mut connection: Connection) -> Connection {
-        let handle = connection.session.handle();
-        self.idle.retain(|idle| idle.session.handle() != handle);
-        self.opened += 1;
-        self.owners.insert(handle, self.opened);
-        connection.number = self.opened;
-        connection
-    }
-
     /// A session of this generation. Sessions of earlier generations have ended.
-    pub(super) fn take(&mut self, generation: Generation) -> Option<Connection> {
-        while let Some(connection) = self.idle.pop() {
-            if connection.generation == generation {
+    pub(super) fn take(&mut self, generation: Generation, handles: &Handles) -> Option<Connection> {
+        while let Some(connection) = self.0.pop() {
+            if connection.generation == generation && connection.is_open(handles) {
                 return Some(connection);
             }
-            self.remove(connection);
+            connection.into_session(handles);
         }
         None
     }
 
     /// Keeps a session for the next call.
-    pub(super) fn give_back(&mut self, connection: Connection) {
-        if self.owns_its_handle(&connection) {
-            self.idle.push(connection);
+    pub(super) fn give_back(&mut self, connection: Connection, handles: &Handles) {
+        if connection.is_open(handles) {
+            self.0.push(connection);
         }
     }
 
-    /// Removes a session before it is closed. `None` if it is closed already.
-    pub(super) fn remove(&mut self, connection: Connection) -> Option<Session> {
-        self.owns_its_handle(&connection).then(|| {
-            self.owners.remove(&connection.session.handle());
-            connection.session
-        })
-    }
-
     pub(super) fn is_empty(&self) -> bool {
-        self.idle.is_empty()
+        self.0.is_empty()
     }
 
-    /// Takes all idle sessions of a generation, to close them.
-    pub(super) fn into_sessions(self, generation: Generation) -> impl Iterator<Item = Session> {
-        let idle = self.idle.into_iter();
-        idle.filter(move |idle| idle.generation == generation)
-            .map(|idle| idle.session)
-    }
-
-    fn owns_its_handle(&self, connection: &Connection) -> bool {
-        self.owners.get(&connection.session.handle()) == Some(&connection.number)
+    /// Takes all sessions of a generation, to close them.
+    pub(super) fn into_sessions(
+        self,
+        generation: Generation,
+        handles: &Handles,
+    ) -> impl Iterator<Item = Session> {
+        let current = move |idle: &Connection| idle.generation == generation;
+        self.0
+            .into_iter()
+            .filter(current)
+            .filter_map(|idle| idle.into_session(handles))
     }
 }

@@ -78,7 +78,7 @@ impl KeyService for Pkcs11Kms {
         ))
     }
 
-    fn files_of_keys(&self) -> Vec<PathBuf> {
+    fn other_files(&self) -> Vec<PathBuf> {
         let files = self.options().keys.values().flat_map(|access| {
             let pin = match &access.pin {
                 Some(PinSource::File(path)) => Some(path),
@@ -129,10 +129,10 @@ mod tests {
     #[test]
     fn the_pin_of_one_key_is_a_file_to_look_at() {
         let service = Pkcs11Kms::default();
-        assert!(service.files_of_keys().is_empty());
+        assert!(service.other_files().is_empty());
         let uri = "pkcs11:token=t;object=o?pin-source=file:/run/pin&module-path=/lib/m.so";
         let (_, service) = service.read_key(uri).unwrap();
-        let files = service.unwrap().files_of_keys();
+        let files = service.unwrap().other_files();
         assert_eq!(files, ["/run/pin", "/lib/m.so"].map(PathBuf::from));
     }
 

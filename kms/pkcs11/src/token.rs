@@ -35,11 +35,12 @@ const DEFAULT_SESSIONS: usize = 8;
 /// How long dropping a token waits for its sessions to close. The module may hang.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One token.
+/// One token, as keys with the same settings use it.
 pub(super) struct Token {
     module: Arc<Module>,
     name: Pkcs11Path,
     pin: Option<PinSource>,
+    max_sessions: usize,
     /// Limits the sessions and threads, also those of calls that hang.
     permits: Arc<Semaphore>,
     pool: Mutex<Pool>,
@@ -56,12 +57,13 @@ impl Token {
         pin: Option<PinSource>,
         options: &Pkcs11Options,
     ) -> Self {
-        let sessions = options.max_sessions.unwrap_or(DEFAULT_SESSIONS);
+        let max_sessions = max_sessions(options);
         Self {
             module,
             name: path.token_part(),
             pin,
-            permits: Arc::new(Semaphore::new(sessions.clamp(1, Semaphore::MAX_PERMITS))),
+            max_sessions,
+            permits: Arc::new(Semaphore::new(max_sessions)),
             pool: Mutex::default(),
             seen: AtomicBool::new(false),
             recovery: Mutex::default(),
@@ -69,16 +71,18 @@ impl Token {
         }
     }
 
-    /// Whether this is the token of `module` that `path` names, reached with `pin`.
+    /// Whether this is the token of `module` that `path` names, reached with `pin` and the other settings in `options`.
     pub(super) fn is(
         &self,
         module: &Arc<Module>,
         path: &Pkcs11Path,
         pin: Option<&PinSource>,
+        options: &Pkcs11Options,
     ) -> bool {
         Arc::ptr_eq(&self.module, module)
             && self.name == path.token_part()
             && self.pin.as_ref() == pin
+            && self.max_sessions == max_sessions(options)
     }
 
     /// The token's name, without any object.
@@ -190,7 +194,10 @@ impl Token {
     ) -> Result<T, Failure> {
         let answer = call(&connection);
         match &answer {
-            Ok(_) => self.pool.lock().give_back(connection),
+            Ok(_) => {
+                let handles = &self.module.handles;
+                self.pool.lock().give_back(connection, handles);
+            }
             Err(failure) if failure.lost_session() => self.forget(connection),
             // An operation may still be active in the session.
             Err(_) => self.close(connection),
@@ -201,7 +208,8 @@ impl Token {
     /// An idle session that is still valid and logged in.
     fn take_idle(&self, generation: Generation) -> Option<Connection> {
         loop {
-            let connection = self.pool.lock().take(generation)?;
+            let handles = &self.module.handles;
+            let connection = self.pool.lock().take(generation, handles)?;
             match self.log_in(&connection.session, &connection.serial) {
                 Ok(()) => return Some(connection),
                 Err(failure) if failure.lost_session() => self.forget(connection),
@@ -212,13 +220,13 @@ impl Token {
 
     /// Closes a session. A failure is ignored, because a session that does not close is lost together with its token.
     fn close(&self, connection: Connection) {
-        let session = self.pool.lock().remove(connection);
+        let session = connection.into_session(&self.module.handles);
         session.map(Session::close);
     }
 
     /// Drops a session that has ended.
     fn forget(&self, connection: Connection) {
-        self.pool.lock().remove(connection);
+        connection.into_session(&self.module.handles);
     }
 
     fn connect(&self, access: Access, generation: Generation) -> Result<Connection, Failure> {
@@ -243,18 +251,23 @@ impl Token {
             Access::Read => library.open_ro_session_no_drop(found.slot)?,
             Access::Write => library.open_rw_session_no_drop(found.slot)?,
         };
+        let handles = &self.module.handles;
+        let number = handles.register(session.handle());
         match self.examine(&session, &found) {
-            Ok((mechanisms, protection)) => Ok(self.pool.lock().opened(Connection::new(
+            Ok((mechanisms, protection)) => Ok(Connection::new(
                 session,
+                number,
                 library.clone(),
                 found,
                 mechanisms,
                 protection,
                 generation,
-            ))),
+            )),
             Err(failure) => {
-                // The result of closing does not change the failure.
-                let _ = session.close();
+                if handles.remove(session.handle(), number) {
+                    // The result of closing does not change the failure.
+                    let _ = session.close();
+                }
                 Err(failure)
             }
         }
@@ -303,6 +316,12 @@ impl Token {
     }
 }
 
+/// The sessions that the options permit.
+fn max_sessions(options: &Pkcs11Options) -> usize {
+    let sessions = options.max_sessions.unwrap_or(DEFAULT_SESSIONS);
+    sessions.clamp(1, Semaphore::MAX_PERMITS)
+}
+
 #[derive(Clone, Copy)]
 enum Access {
     Read,
@@ -320,7 +339,7 @@ impl Drop for Token {
         let closing = thread::Builder::new().spawn(move || {
             // Initializing the module again ends all sessions.
             if let Some(generation) = module.gate.try_pass() {
-                for session in pool.into_sessions(*generation) {
+                for session in pool.into_sessions(*generation, &module.handles) {
                     let _ = session.close();
                 }
             }

@@ -66,7 +66,7 @@ impl Clients {
                     made.add_file(&path);
                 }
             }
-            for file in service.files_of_keys() {
+            for file in service.other_files() {
                 made.add_file(&file);
             }
             clients.services.insert(service.scheme(), made);

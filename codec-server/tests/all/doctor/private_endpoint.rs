@@ -1,19 +1,12 @@
 //! Cloud KMS at an address of Private Service Connect: TLS to a name of Google, and real credentials.
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener as Listener},
-    process::Command,
-    sync::Arc,
-    thread,
-};
+use std::{net::SocketAddr, process::Command, sync::Arc};
 
 use dev_servers::certificates::Authority;
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
-use serde_json::json;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -21,6 +14,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::bench::{Answer, Bench, GCP_KEY, said};
+use crate::support::google_user;
 
 const HOST: &str = "cloudkms-tests.p.googleapis.com";
 
@@ -52,36 +46,6 @@ async fn tls_front(authority: &Authority, behind: SocketAddr) -> u16 {
     port
 }
 
-/// Gives a token to each request, as Google's token service does for a user.
-fn token_service() -> String {
-    let listener = Listener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/token", listener.local_addr().unwrap());
-    // It ends with the test program.
-    thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut line, mut length) = (String::new(), 0);
-            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                let lower = line.to_ascii_lowercase();
-                if let Some(value) = lower.strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            let _ = reader.read_exact(&mut body);
-            let token = json!({ "access_token": "t", "expires_in": 3600, "token_type": "Bearer" });
-            let token = token.to_string();
-            let _ = write!(
-                stream,
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{token}",
-                token.len()
-            );
-        }
-    });
-    url
-}
-
 #[test]
 fn a_private_address_of_google_gets_the_default_credentials_over_tls() {
     let bench = Bench::with_key();
@@ -90,14 +54,7 @@ fn a_private_address_of_google_gets_the_default_credentials_over_tls() {
     let emulator = emulator.trim_start_matches("http://").parse().unwrap();
     let port = bench.runtime.block_on(tls_front(&authority, emulator));
     let trusted = bench.file("authority.pem", authority.certificate());
-    let user = json!({
-        "type": "authorized_user",
-        "client_id": "id",
-        "client_secret": "sk-secret",
-        "refresh_token": "sk-secret",
-        "token_uri": token_service(),
-    });
-    let credentials = bench.file("gcp.json", &user.to_string());
+    let credentials = bench.file("gcp.json", &google_user("user"));
     // What the zone p.googleapis.com in the network's DNS says.
     let hosts = bench.file("hosts", &format!("127.0.0.1 localhost {HOST}\n"));
 
@@ -130,4 +87,5 @@ fn a_private_address_of_google_gets_the_default_credentials_over_tls() {
     let calls = bench.emulator.calls();
     let encrypt = calls.iter().rfind(|call| call.rpc == "Encrypt").unwrap();
     assert_eq!(encrypt.authorization.as_deref(), Some("Bearer"));
+    assert_eq!(encrypt.token.as_deref(), Some("token-of-user"));
 }

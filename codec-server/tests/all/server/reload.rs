@@ -8,10 +8,12 @@ use std::{
     thread,
 };
 
+use fake_aws_kms::Account;
 use nix::sys::signal::Signal;
 use temporal_kms_codec_service::auth::NewToken;
+use tokio::runtime::Runtime;
 
-use crate::support::{CodecServer, body_of, create_key, plain};
+use crate::support::{Cloud, CodecServer, body_of, create_key, google_user, plain};
 
 const DEFAULT: &str = "[namespaces.default]\nencrypt = [\"local://default\"]\n";
 const IN_USE: &str = "the configuration is read again and in use";
@@ -113,6 +115,82 @@ fn a_changed_static_key_is_read_again() {
     fs::write(&key, "2").unwrap();
     server.wait_for_log("does not hold a key");
     server.serves();
+}
+
+#[test]
+fn replaced_credentials_are_used_and_damaged_ones_are_refused() {
+    let runtime = Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let cloud = runtime.block_on(Cloud::start());
+    let folder = tempfile::tempdir().unwrap();
+    let credentials = folder.path().join("gcp.json");
+    let replace = |content: &str| fs::write(&credentials, content).unwrap();
+    replace(&google_user("first"));
+    let file = folder.path().join("codec.toml");
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[reload]\nwatch_interval = \"20ms\"\n\
+         [keys]\ngcp_endpoint = '{}'\ngcp_credentials = '{}'\n{}",
+        cloud.url(),
+        credentials.display(),
+        Cloud::namespace()
+    );
+    fs::write(&file, text).unwrap();
+    let mut server = CodecServer::serve_file(&file);
+    let wraps_as = |server: &CodecServer, token: &str| {
+        server.serves();
+        assert_eq!(cloud.last_token("Encrypt").as_deref(), Some(token));
+    };
+    wraps_as(&server, "token-of-first");
+    replace(&google_user("second"));
+    server.wait_for_log(IN_USE);
+    wraps_as(&server, "token-of-second");
+
+    replace("{");
+    server.wait_for_log("does not have the form of a Google Cloud credentials file");
+    server.wait_for_log("the configuration before is still in use");
+    server.signal(Signal::SIGUSR1);
+    server.wait_for_log("every data key in memory is dropped");
+    wraps_as(&server, "token-of-second");
+
+    replace(&google_user("third"));
+    server.wait_for_log(IN_USE);
+    wraps_as(&server, "token-of-third");
+}
+
+#[test]
+fn replaced_credentials_in_the_home_folder_are_used() {
+    let runtime = Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let account = Account::new();
+    let aws = runtime.block_on(account.serve("eu-west-1")).unwrap();
+    let key = account.symmetric_key("eu-west-1");
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".aws")).unwrap();
+    let replace = |access_key: &str| {
+        let text = format!(
+            "[default]\naws_access_key_id = {access_key}\naws_secret_access_key = sk-secret\n"
+        );
+        fs::write(home.path().join(".aws/credentials"), text).unwrap();
+    };
+    replace("AKIAFIRST");
+    let variables = [("HOME", path(home.path())), ("AWS_ENDPOINT_URL", aws.url())];
+    let mut server = CodecServer::configured_with(&variables, |_| {
+        format!(
+            "[reload]\nwatch_interval = \"20ms\"\n[namespaces.default]\nencrypt = [\"aws-kms://{key}\"]\n"
+        )
+    });
+    let wraps_as = |server: &CodecServer, access_key: &str| {
+        server.serves();
+        let calls = aws.calls();
+        let call = calls
+            .iter()
+            .rfind(|call| call.operation == "GenerateDataKey");
+        assert_eq!(call.unwrap().access_key.as_deref(), Some(access_key));
+    };
+    wraps_as(&server, "AKIAFIRST");
+    replace("AKIASECOND");
+    server.wait_for_log(IN_USE);
+    wraps_as(&server, "AKIASECOND");
 }
 
 #[test]

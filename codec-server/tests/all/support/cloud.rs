@@ -33,6 +33,13 @@ impl Cloud {
         self.emulator.calls().len()
     }
 
+    /// The token of the last call of a method.
+    pub(crate) fn last_token(&self, rpc: &str) -> Option<String> {
+        let calls = self.emulator.calls();
+        let call = calls.iter().rfind(|call| call.rpc == rpc)?;
+        call.token.clone()
+    }
+
     pub(crate) fn fault(&self, faults: &[&str]) {
         let faults = faults.iter().map(|fault| fault.parse().unwrap());
         self.emulator.set_faults(faults);

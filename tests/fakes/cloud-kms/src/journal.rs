@@ -16,6 +16,8 @@ pub struct Call {
     pub status: u16,
     /// The scheme of its `Authorization` header, such as `Bearer`.
     pub authorization: Option<String>,
+    /// The token in this header, which shows whose credentials were used. Nobody checks it.
+    pub token: Option<String>,
     /// Its header `traceparent`: the trace that it belongs to.
     pub traceparent: Option<String>,
 }

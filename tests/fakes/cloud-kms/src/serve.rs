@@ -115,10 +115,11 @@ async fn call(
         (None, Err(error)) => failure(error),
     };
     let hung_up = response.extensions().get::<Hangup>().is_some();
-    let scheme = headers
+    let (scheme, token) = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(' ').next());
+        .map(|value| value.split_once(' ').unwrap_or((value, "")))
+        .unzip();
     let traceparent = headers.get("traceparent");
     let traceparent = traceparent.and_then(|value| value.to_str().ok());
     shared.journal.lock().record(Call {
@@ -130,6 +131,7 @@ async fn call(
             response.status().as_u16()
         },
         authorization: scheme.map(str::to_owned),
+        token: token.map(str::to_owned),
         traceparent: traceparent.map(str::to_owned),
     });
     response

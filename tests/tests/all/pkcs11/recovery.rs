@@ -187,28 +187,65 @@ fn a_refused_pin_is_not_sent_again_after_a_recovery() {
 #[test]
 fn a_module_that_hangs_takes_few_threads_and_does_not_keep_the_process() {
     isolated(|hsm| async move {
-        // Without this, a process that does not end would not fail but wait.
-        std::thread::spawn(|| {
-            std::thread::sleep(Duration::from_mins(2));
-            std::process::exit(1);
-        });
+        end_in_time();
         made(&hsm, "k").await;
         let few = hsm.options().with_max_sessions(3);
         let key = options(few).key(&hsm.key("k")).await.expect("a key");
         let wrapped = wrap(&*key).await;
         hsm.hang();
-        for _ in 0..10 {
-            let call = unwrap(&*key, &wrapped);
-            timeout(Duration::from_millis(100), call)
-                .await
-                .expect_err("it hangs");
-        }
-        let tasks = fs::read_dir("/proc/self/task").expect("the threads");
-        let names = tasks.filter_map(|task| {
-            let path = task.expect("a thread").path().join("comm");
-            fs::read_to_string(path).ok()
-        });
-        assert_eq!(names.filter(|name| name.trim() == "pkcs11").count(), 3);
+        hang(&*key, &wrapped, 10).await;
+        assert_eq!(threads(), 3);
         // The runtime and the process end now, while the calls go on.
     });
+}
+
+/// What a reload does with another `pkcs11_sessions`: it opens the keys again while the ones before are in use.
+#[test]
+fn another_number_of_sessions_counts_beside_keys_with_the_one_before() {
+    isolated(|hsm| async move {
+        end_in_time();
+        let before = made(&hsm, "k").await;
+        let wrapped = wrap(&*before).await;
+        let two = async || {
+            let options = options(hsm.options().with_max_sessions(2));
+            options.key(&hsm.key("k")).await.expect("a key")
+        };
+        let (key, same) = (two().await, two().await);
+        assert_eq!(unwrap(&*key, &wrapped).await, Ok([7; 32]));
+        hsm.hang();
+        hang(&*key, &wrapped, 3).await;
+        assert_eq!(threads(), 2);
+        // Another value with the same settings has no sessions of its own.
+        hang(&*same, &wrapped, 3).await;
+        assert_eq!(threads(), 2);
+        hang(&*before, &wrapped, 3).await;
+        assert_eq!(threads(), 5);
+    });
+}
+
+/// A process that does not end would not fail but wait.
+fn end_in_time() {
+    std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_mins(2));
+        std::process::abort();
+    });
+}
+
+/// Makes calls that hang, and gives each of them up.
+async fn hang(key: &dyn KeyProvider, wrapped: &WrappedDek, calls: usize) {
+    for _ in 0..calls {
+        timeout(Duration::from_millis(100), unwrap(key, wrapped))
+            .await
+            .expect_err("it hangs");
+    }
+}
+
+/// How many threads are in the module.
+fn threads() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").expect("the threads");
+    let names = tasks.filter_map(|task| {
+        let path = task.expect("a thread").path().join("comm");
+        fs::read_to_string(path).ok()
+    });
+    names.filter(|name| name.trim() == "pkcs11").count()
 }

@@ -10,7 +10,7 @@ use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use temporal_kms_codec::kms::{
-    KeyProvider, ProviderError, ProviderErrorKind as Kind,
+    KeyProvider, Kms, ProviderError, ProviderErrorKind as Kind,
     gcp::{GcpKms, GcpOptions},
 };
 use tokio::net::TcpListener;
@@ -19,18 +19,28 @@ use crate::common::{Cloud, google, kind, uri};
 
 const EMAIL: &str = "worker@p.iam.gserviceaccount.com";
 
-async fn open_as(cloud: &Cloud, file: &Path) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+/// What reaches the emulator with the credentials in `file`.
+fn kms_as(cloud: &Cloud, file: &Path) -> Kms {
     let gcp = GcpOptions::default()
         .with_endpoint(cloud.emulator.url())
         .with_credentials(file);
-    let options = cloud.options.to_builder().with_service(GcpKms::new(gcp));
-    let options = options.build();
-    options.key(&uri("k")).await
+    let kms = cloud.options.to_builder().with_service(GcpKms::new(gcp));
+    kms.build()
+}
+
+/// The key, opened by a value of its own, which is dropped.
+async fn open_as(cloud: &Cloud, file: &Path) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+    kms_as(cloud, file).key(&uri("k")).await
 }
 
 fn last_scheme(cloud: &Cloud) -> Option<String> {
     let calls = cloud.emulator.calls();
     calls.last().unwrap().authorization.clone()
+}
+
+fn last_token(cloud: &Cloud) -> Option<String> {
+    let calls = cloud.emulator.calls();
+    calls.last().unwrap().token.clone()
 }
 
 #[tokio::test]
@@ -99,10 +109,14 @@ async fn exchange(
     State((asked, status)): State<Exchange>,
     body: String,
 ) -> (StatusCode, Json<Value>) {
-    asked.lock().push(body);
+    let number = {
+        let mut asked = asked.lock();
+        asked.push(body);
+        asked.len()
+    };
     let status = *status.lock();
     let token = json!({
-        "access_token": "federated",
+        "access_token": format!("federated-{number}"),
         "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
         "token_type": "Bearer",
         "expires_in": 3600,
@@ -123,10 +137,9 @@ async fn workload_identity_exchanges_the_token_of_a_file_once() {
     cloud.key("k").await;
     let (service, folder) = (TokenService::start().await, tempfile::tempdir().unwrap());
     let file = service.credentials(folder.path());
-    let (key, same) = (
-        open_as(&cloud, &file).await.unwrap(),
-        open_as(&cloud, &file).await.unwrap(),
-    );
+    let kms = kms_as(&cloud, &file);
+    let key = kms.key(&uri("k")).await.unwrap();
+    let same = kms.clone().key(&uri("k")).await.unwrap();
     let sealed = key.encrypt(b"x").await.unwrap();
     same.decrypt(&sealed).await.unwrap();
     assert_eq!(last_scheme(&cloud).as_deref(), Some("Bearer"));
@@ -137,6 +150,32 @@ async fn workload_identity_exchanges_the_token_of_a_file_once() {
         "both keys share one connection and its token"
     );
     assert!(asked[0].contains("workload-token"));
+}
+
+#[tokio::test]
+async fn another_value_reads_a_replaced_file_and_keys_outlive_their_value() {
+    let cloud = Cloud::start().await;
+    cloud.key("k").await;
+    let (service, folder) = (TokenService::start().await, tempfile::tempdir().unwrap());
+    let file = service.credentials(folder.path());
+    let before = open_as(&cloud, &file).await.unwrap();
+    let sealed = before.encrypt(b"x").await.unwrap();
+
+    fs::write(&file, "{}").unwrap();
+    let damaged = open_as(&cloud, &file).await.unwrap();
+    let refused = damaged.decrypt(&sealed).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Misconfigured, "{refused}");
+
+    service.credentials(folder.path());
+    let after = open_as(&cloud, &file).await.unwrap();
+    for (key, token) in [
+        (&before, "federated-1"),
+        (&after, "federated-2"),
+        (&before, "federated-1"),
+    ] {
+        assert_eq!(*key.decrypt(&sealed).await.unwrap(), b"x");
+        assert_eq!(last_token(&cloud).as_deref(), Some(token));
+    }
 }
 
 #[tokio::test]
