@@ -216,7 +216,7 @@ impl fmt::Display for Denied {
         };
         write!(
             f,
-            "you may not {} in this namespace: the role {roles} is missing. Ask an administrator of the codec server for it",
+            "you may not {} in this namespace: the role {roles} is missing. Ask an administrator of this server for it",
             self.action
         )
     }
@@ -240,7 +240,7 @@ mod tests {
         let denied = identity.allows(Action::DECODE, &a).unwrap_err();
         assert_eq!(
             denied.to_string(),
-            "you may not decode in this namespace: the role read is missing. Ask an administrator of the codec server for it"
+            "you may not decode in this namespace: the role read is missing. Ask an administrator of this server for it"
         );
         let denied = identity.allows(Action::ENCODE, &b).unwrap_err();
         assert!(denied.to_string().contains("write, worker or admin"));

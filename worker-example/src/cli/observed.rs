@@ -170,7 +170,12 @@ async fn listen(
         "admin listening on {}",
         listener.address().url(false)
     ));
-    let routes = admin::routes(Arc::clone(readiness), Arc::clone(metrics), answers);
+    let routes = admin::routes(
+        Arc::clone(readiness),
+        Arc::clone(metrics),
+        answers,
+        "use one of them",
+    );
     let stop = CancellationToken::new();
     let serving = tokio::spawn(admin::serve(listener, routes, stop.clone()));
     Ok((serving, stop))
