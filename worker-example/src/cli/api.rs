@@ -56,6 +56,7 @@ pub(super) struct ApiArgs {
 
 /// Where the API's configuration is.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "API")]
 pub(super) struct ConfigArgs {
     /// The configuration of the API. Without it, settings come from `CODEC_API_…`, `CODEC_AUTH_…` and `CODEC_TLS_…` variables.
     #[arg(long, value_name = "FILE", env = "CODEC_CONFIG")]

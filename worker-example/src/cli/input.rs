@@ -29,6 +29,8 @@ const CREDENTIALS: [(&str, &str); 2] = [
     ("ANTHROPIC_API_KEY", "anthropicApiKey"),
     ("CLAUDE_CODE_OAUTH_TOKEN", "anthropicOAuthToken"),
 ];
+/// The heading of options that are a part of the request.
+pub(super) const TASK: &str = "Task";
 /// What `submit` says when both variables are set. Claude Code itself decides in the same way.
 const SECOND_CREDENTIAL: &str =
     "CLAUDE_CODE_OAUTH_TOKEN has no effect, because ANTHROPIC_API_KEY is set, too";
@@ -36,7 +38,7 @@ const SECOND_CREDENTIAL: &str =
 /// What Claude should do. The credential comes from `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`, or is in the request
 /// file.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Task")]
+#[command(next_help_heading = TASK)]
 pub(super) struct InputArgs {
     /// The prompt. Other users of this machine can see it while this program runs. Use --prompt-file for a secret prompt.
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
