@@ -85,7 +85,10 @@ fn named_files(text: &str, folders: &[String]) -> Vec<String> {
 
 /// The path in a name such as `kms/core/src/setting.rs::test`. `NAME` is a place to fill in.
 fn project_path(name: &str, folders: &[String]) -> Option<String> {
-    let path = name.split("::").next()?.trim_end_matches(['/', '.', ',', ';']);
+    let path = name
+        .split("::")
+        .next()?
+        .trim_end_matches(['/', '.', ',', ';']);
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
     let (first, _) = path.split_once('/')?;
     let is_ours = folders.iter().any(|folder| folder == first);
