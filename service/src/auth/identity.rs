@@ -151,7 +151,7 @@ impl Identity {
     /// Whether the caller may do `action` in `namespace`.
     ///
     /// # Errors
-    /// When the caller has none of the roles that allow it: answer 403.
+    /// When the caller does not have a role that allows it: answer 403.
     pub fn allows(&self, action: Action, namespace: &Namespace) -> Result<(), Denied> {
         let roles = self.0.permissions.roles(namespace);
         if roles.has_any(action.roles()) {

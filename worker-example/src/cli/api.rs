@@ -42,8 +42,9 @@ Without a section [auth], only programs of this machine can call. The service
 prints `listening on URL` when it takes requests. It keeps no state: a stream
 that ends with the process can be resumed at another one.
 
-SIGHUP, or a change of the configuration or of a file that it names, has it read
-again: callers and limits change at once, and a bad file changes nothing.";
+SIGHUP, or a change of the configuration or of a file that it names, makes the
+service read it again. Callers and limits change at once. An invalid one changes
+nothing.";
 
 /// The options of `api`.
 #[derive(Clone, Debug, Args)]

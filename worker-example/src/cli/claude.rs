@@ -24,7 +24,7 @@ const PERMISSION_MODE: &str = "PERMISSION_MODE";
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Claude Code")]
 pub(super) struct ClaudeArgs {
-    /// Claude Code's program: a name on the PATH, or a path.
+    /// The Claude Code program: a name on the PATH, or a path.
     #[arg(
         long,
         env = "CLAUDE_TASKS_CLAUDE",

@@ -82,7 +82,10 @@ fn timeout_help() -> String {
 #[non_exhaustive]
 pub(super) enum InputError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", shown(path))]
+    #[error(
+        "cannot read {}: {source}; check its path and permissions",
+        shown(path)
+    )]
     File {
         /// The file; `-` is standard input.
         path: PathBuf,
@@ -90,13 +93,13 @@ pub(super) enum InputError {
         source: io::Error,
     },
     /// The prompt is not text.
-    #[error("the prompt in {} is not UTF-8 text", shown(.0))]
+    #[error("the prompt in {} is not UTF-8 text; save it as UTF-8", shown(.0))]
     NotText(PathBuf),
     /// Both files would come from standard input.
     #[error("only one of --prompt-file and --request can be standard input")]
     TwiceStdin,
     /// A file is too large.
-    #[error("{} is larger than {MAX_REQUEST_BYTES} bytes, the most that a request may have", shown(.0))]
+    #[error("{} is larger than {MAX_REQUEST_BYTES} bytes; shorten the prompt", shown(.0))]
     LargeFile(PathBuf),
     /// The request is too large.
     #[error(

@@ -12,7 +12,7 @@ use crate::{
     worker::{Caps, OutputLimits},
 };
 
-/// What no task may go beyond, whatever it asks for.
+/// Limits that hold for every task, also for one that asks for more.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits of a task")]
 pub(super) struct LimitArgs {

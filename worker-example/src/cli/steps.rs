@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Repositories and webhooks")]
 pub(super) struct StepArgs {
-    /// git's program: a name on the PATH, or a path.
+    /// The git program: a name on the PATH, or a path.
     #[arg(
         long,
         env = "CLAUDE_TASKS_GIT",

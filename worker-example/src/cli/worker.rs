@@ -64,7 +64,7 @@ pub(super) struct WorkerArgs {
         value_name = "DIR"
     )]
     pub workdir: PathBuf,
-    /// How many tasks run at the same time. More than one need memory and CPUs for each.
+    /// How many tasks run at the same time. Each task needs memory and CPUs of its own.
     #[arg(long, env = "CLAUDE_TASKS_MAX_TASKS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_tasks: u16,
     /// How long running tasks may continue after SIGTERM or Ctrl-C, such as 20s. Then they are stopped and fail. A second
