@@ -141,7 +141,7 @@ impl Folder {
             let _ = fs::remove_file(&hidden);
         }
         moved.map_err(io("write"))?;
-        // The file is there, whatever follows: the chain goes on in it.
+        // The file is there even if a later step fails: the chain goes on in it.
         self.current = Some(Current {
             file,
             name,

@@ -58,6 +58,10 @@ pub(crate) use schema::schema;
 pub(crate) use server::{DEFAULT_LISTEN, loopback};
 pub use server::{Limits, ServerConfig, Timeouts};
 
+/// For callers without a token, where issuers are known.
+const ISSUER_REMEDY: &str = "In the Web UI, let the codec server get the user's access token; other clients send \
+                             `Authorization: Bearer TOKEN`";
+
 /// Everything that `serve` needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -153,7 +157,7 @@ impl Config {
     fn read(document: &Document<'_>) -> Self {
         let server = ServerConfig::read(document.section("server"));
         let tls = TlsSettings::read(document.section("tls"));
-        let auth = AuthConfig::read(document.section("auth"));
+        let auth = AuthConfig::read(document.section("auth")).with_issuer_remedy(ISSUER_REMEDY);
         let limits = LimitsConfig::read(document.section("limits"));
         let cors = CorsConfig::read(document.section("cors"));
         let log = LogConfig::read(document.section("log"));

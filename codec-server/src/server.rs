@@ -39,6 +39,9 @@ const UNWRITABLE: Unwritable = Unwritable {
     continues: "and requests are served",
 };
 
+/// For a request to the admin address that names another host.
+const HOST_REMEDY: &str = "use one of them, or a name in `allowed_hosts` of section [server]";
+
 /// The name of this program in its audit log.
 const PROGRAM: &str = concat!("codec-server ", env!("CARGO_PKG_VERSION"));
 
@@ -199,7 +202,12 @@ impl Server {
         // Health is answered until the end.
         let admin = admin.map(|listener| {
             let answers = answers_host(listener.address(), live.clone());
-            let routes = admin::routes(Arc::clone(&readiness), Arc::clone(&metrics), answers);
+            let routes = admin::routes(
+                Arc::clone(&readiness),
+                Arc::clone(&metrics),
+                answers,
+                HOST_REMEDY,
+            );
             let service = Service {
                 name: "admin",
                 handler: Arc::new(routes),

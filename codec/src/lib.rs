@@ -130,3 +130,8 @@ pub use temporal_kms::{
     WrappedDek, endpoint,
 };
 pub use types::Format;
+
+/// The Rust in the README compiles when the documentation tests run.
+#[cfg(all(doctest, feature = "local"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

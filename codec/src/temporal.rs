@@ -55,8 +55,7 @@ impl PayloadCodec for Codec {
     }
 }
 
-/// The SDK writes an error's text into the workflow's history in the clear; [`Error`] holds nothing that may not stand
-/// there.
+/// The SDK writes an error's text into the workflow's history in the clear, so [`Error`] holds no secret.
 fn to_sdk_all(
     result: Result<Vec<Payload>, Error>,
 ) -> Result<Vec<sdk::Payload>, PayloadConversionError> {

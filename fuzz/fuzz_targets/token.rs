@@ -1,4 +1,4 @@
-//! JWTs and JWKS: whatever is done to a genuine token or to the keys, only what was signed is believed.
+//! JWTs and JWKS: only what was signed is believed, also where a genuine token or the keys were changed.
 
 #![no_main]
 

@@ -30,7 +30,14 @@ pub type AnswersHost = Arc<dyn Fn(&Uri, &HeaderMap) -> bool + Send + Sync>;
 
 /// `/healthz`: the process answers. `/readyz`: it can do its work and is not about to stop. `/metrics`: its numbers, for
 /// Prometheus.
-pub fn routes(readiness: Arc<Readiness>, numbers: Arc<Metrics>, answers: AnswersHost) -> Router {
+///
+/// `host_remedy` tells a client with another host which ones to use.
+pub fn routes(
+    readiness: Arc<Readiness>,
+    numbers: Arc<Metrics>,
+    answers: AnswersHost,
+    host_remedy: &'static str,
+) -> Router {
     let metrics = get(metrics).fallback(wrong_method).with_state(numbers);
     Router::new()
         .route("/healthz", get(healthz).fallback(wrong_method))
@@ -38,18 +45,23 @@ pub fn routes(readiness: Arc<Readiness>, numbers: Arc<Metrics>, answers: Answers
         .with_state(readiness)
         .route("/metrics", metrics)
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(answers, check_host))
+        .layer(middleware::from_fn_with_state(
+            (answers, host_remedy),
+            check_host,
+        ))
 }
 
-async fn check_host(State(answers): State<AnswersHost>, request: Request, next: Next) -> Response {
+async fn check_host(
+    State((answers, remedy)): State<(AnswersHost, &'static str)>,
+    request: Request,
+    next: Next,
+) -> Response {
     if answers(request.uri(), request.headers()) {
         return next.run(request).await;
     }
-    text(
-        StatusCode::FORBIDDEN,
-        "this address answers requests to localhost and IP addresses only; use one of them. A codec server answers the names \
-         in `allowed_hosts` of section [server], too\n",
-    )
+    let refused =
+        format!("this address answers requests to localhost and IP addresses only; {remedy}\n");
+    text(StatusCode::FORBIDDEN, refused)
 }
 
 async fn metrics(State(metrics): State<Arc<Metrics>>) -> Response {

@@ -36,7 +36,7 @@ pub fn parse<P: Parser>(arguments: &[OsString]) -> Result<P, Error> {
         .map_err(|error| without_secrets(name_variable(error, &command, arguments)))
 }
 
-/// Says how a configuration is named when it stands where the command takes no arguments.
+/// Says how a configuration is named when it is placed where the command takes no arguments.
 fn name_config(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
     let is_name = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(argument)) => !argument.starts_with('-'),

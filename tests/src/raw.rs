@@ -170,7 +170,7 @@ impl Raw {
     }
 }
 
-/// Asserts that `document` has none of `secrets`, in any encoding.
+/// Asserts that `document` does not have any of `secrets`, in any encoding.
 ///
 /// # Panics
 /// One does.

@@ -2,9 +2,11 @@
 
 mod all;
 mod api;
+mod claude;
 mod connection;
 mod exit;
 mod input;
+mod limits;
 mod list;
 mod logs;
 mod observed;

@@ -40,30 +40,30 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure the speed of the library and of the codec server, beside other servers
+    /// Measures the speed of the library and of the codec server, beside other servers
     Bench(bench::Arguments),
-    /// Run the codec server under load for long, while its key service fails and rotates its key
+    /// Runs the codec server under load for long, while its key service fails and rotates its key
     Soak(soak::Arguments),
-    /// Start Temporal, the codec server, a worker and a task, and show what each of them sees
+    /// Starts Temporal, the codec server, a worker and a task, and shows what each of them sees
     Demo(demo::Arguments),
-    /// Run every test, with the real servers and libraries that they need
+    /// Runs every test, with the real servers and libraries that they need
     Test(test::Arguments),
-    /// Run what has to pass before a change is taken: format, lints, docs, licences, tests
+    /// Runs what has to pass before a change is taken: format, lints, docs, licences, tests
     Ci,
-    /// Feed hostile input to everything that reads input from outside
+    /// Feeds hostile input to everything that reads input from outside
     Fuzz(fuzz::Arguments),
-    /// Check what a release has to pass beside the tests
+    /// Checks what a release has to pass beside the tests
     #[command(subcommand)]
     Check(check::Check),
-    /// Check that the crates can be published
+    /// Checks that the crates can be published
     PublishCheck(publish::Arguments),
-    /// Build archives and Debian packages of the programs into target/dist
+    /// Builds archives and Debian packages of the programs into target/dist
     Dist(dist::Arguments),
-    /// Install the pinned tools of the tests into target/tools
+    /// Installs the pinned tools of the tests into target/tools
     Tools(tools::Arguments),
-    /// Generate the reference pages and build the book in docs/ into target/book
+    /// Generates the reference pages and builds the book in docs/ into target/book
     Book(book::Arguments),
-    /// Regenerate the committed Rust of the .proto files
+    /// Regenerates the committed Rust of the .proto files
     Codegen,
 }
 

@@ -32,7 +32,7 @@ pub(super) enum ConfigCommand {
         /// The configuration, as other commands name it.
         #[arg(long, value_name = "FILE", hide = true, conflicts_with = "file")]
         config: Option<PathBuf>,
-        /// Prints the result as JSON: `ok`, `file`, and `problems` with `line` or `variable`, `setting` and `message`.
+        /// Print the result as JSON: `ok`, `file`, and `problems` with `line` or `variable`, `setting` and `message`.
         #[arg(long)]
         json: bool,
     },

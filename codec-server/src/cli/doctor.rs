@@ -117,7 +117,7 @@ async fn examine(args: &DoctorArgs, log: &CommandLog) -> Findings {
     findings
 }
 
-/// Drawn on stderr, and only where somebody looks at it.
+/// Drawn on stderr, and only where a person looks at it.
 fn progress(json: bool) -> ProgressBar {
     if json {
         return ProgressBar::hidden();

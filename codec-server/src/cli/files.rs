@@ -64,10 +64,10 @@ pub(super) struct FileArgs {
     /// pairs. By default the context is purpose=file.
     #[arg(long = "context", value_name = "NAME=VALUE", value_parser = pair)]
     context: Vec<(String, String)>,
-    /// Replaces an output file that exists; writes to a device or pipe that exists.
+    /// Replace an output file that exists; write to a device or pipe that exists.
     #[arg(long)]
     force: bool,
-    /// Shows no progress and no warnings.
+    /// Show no progress and no warnings.
     #[arg(short, long)]
     pub(super) quiet: bool,
 }

@@ -21,10 +21,10 @@ pub(super) struct InspectArgs {
     /// One payload, `{"payloads":[…]}`, or JSON with payloads somewhere inside, such as a history; `-` is stdin.
     #[arg(default_value = "-", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Prints the answer as JSON.
+    /// Print the answer as JSON.
     #[arg(long)]
     json: bool,
-    /// Shows no progress.
+    /// Show no progress.
     #[arg(short, long)]
     quiet: bool,
 }

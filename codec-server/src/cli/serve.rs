@@ -39,8 +39,9 @@ A small codec.toml:
 `keys create`.
 
 SIGTERM and SIGINT stop the server after the requests in flight. SIGHUP, or a
-change of the file or of a file that it names, has the configuration read again:
-a bad one changes nothing. SIGUSR1 drops the data keys in memory.";
+change of the file or of a file that it names, makes the server read the
+configuration again. An invalid one changes nothing. SIGUSR1 drops the data keys
+in memory.";
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {

@@ -51,10 +51,10 @@ pub(super) struct TransformArgs {
     /// Where to write; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// Replaces an output file that exists; writes to a device or pipe that exists.
+    /// Replace an output file that exists; write to a device or pipe that exists.
     #[arg(long)]
     force: bool,
-    /// Keeps a payload that cannot be decoded or read unchanged, reports it on stderr, and goes on. The exit code is then not 0.
+    /// Keep a payload that cannot be decoded or read unchanged, report it on stderr, and go on. The exit code is then not 0.
     #[arg(long)]
     keep_going: bool,
     /// The largest input, such as 256MiB.
@@ -66,7 +66,7 @@ pub(super) struct TransformArgs {
 pub(super) struct DecodeArgs {
     #[command(flatten)]
     transform: TransformArgs,
-    /// Prints only the content of each payload, one payload a line.
+    /// Print only the content of each payload, one payload a line.
     #[arg(long)]
     text: bool,
 }

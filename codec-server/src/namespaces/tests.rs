@@ -1,4 +1,4 @@
-//! Which namespace a request is for, whatever its path looks like.
+//! Which namespace a request is for, with any form of its path.
 
 use temporal_kms_codec::{Codec, kms::local::LocalKeyring};
 use temporal_kms_codec_service::namespaces::OnUndecodable;
@@ -32,7 +32,7 @@ fn asked(
 }
 
 #[test]
-fn whatever_stands_between_path_and_header_must_agree() {
+fn path_and_header_must_agree_with_any_folders_between() {
     let served = namespaces(&["default", "staging", "prod", "a/b"], &["/codec"]);
     for path in [
         "/staging/decode",

@@ -63,7 +63,7 @@ impl DataKeySettings {
         Ok((sealing, opening))
     }
 
-    /// As [`build`](Self::build), of what opens alone.
+    /// Builds the opening half only.
     pub(crate) fn build_opening(
         self,
         counters: &Arc<Counters>,

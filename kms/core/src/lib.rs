@@ -1,5 +1,6 @@
 //! What a key management service does for `temporal-kms-codec`: the types, the traits, the errors, and the policy
-//! around every call. This crate knows nothing about payloads or about any particular service.
+//! around every call. This crate reads no payloads, and calls no service. Of the services of this project it knows the schemes
+//! of URIs and the forms of keys' names.
 //!
 //! - A [`KeyService`] has settings, a client and keys. Implement it for a service of your own.
 //! - [`KeyProvider`] wraps and unwraps data keys.
@@ -24,7 +25,6 @@ mod bind_context;
 mod calls;
 #[doc(hidden)]
 pub mod clock;
-mod configuration_error;
 #[doc(hidden)]
 pub mod crypto;
 mod diagnose;
@@ -59,7 +59,6 @@ pub use self::{
         CallLayer, CallObserver, CallPolicy, EndedCall, KmsMetrics, LatencyBucket, MeasuredCall,
         MetricsSink, NoteKept, Operation, OperationMetrics, Outcome, VersionUsed, observe_admin,
     },
-    configuration_error::ConfigurationError,
     diagnose::{Advice, CredentialsFound, Diagnose, Endpoint, KeyInOtherPlace, Prices, Web},
     error::{FailureCause, ProviderError, ProviderErrorKind},
     grants::{KeyGrant, KeyGrants, KeyRole},
@@ -75,6 +74,7 @@ pub use self::{
     signature_verifier::SignatureVerifier,
     signer::Signer,
     types::{
+        configuration_error::ConfigurationError,
         context::{ContextError, EncryptionContext},
         dek::{Dek, WrappedDek},
         key_uri::KeyUri,

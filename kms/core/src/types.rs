@@ -1,5 +1,6 @@
-//! The types that providers and codecs exchange. They import only this crate's errors.
+//! The types that providers and codecs exchange. They import nothing else of this project.
 
+pub(crate) mod configuration_error;
 pub(crate) mod context;
 pub(crate) mod dek;
 pub(crate) mod key_uri;

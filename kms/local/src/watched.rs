@@ -80,7 +80,7 @@ impl fmt::Debug for WatchedKeyset {
     }
 }
 
-/// Reads a keyset, whatever it is for.
+/// Reads a keyset of any purpose.
 pub(super) fn load(uri: &KeyUri, path: &Path) -> Result<(Keyset, file::Stamp), ProviderError> {
     load_for(KeyPurpose::Encrypt, uri, path)
 }

@@ -35,6 +35,7 @@ struct Inner {
     certificates: Certificates,
     peers: Peers,
     login: Option<Login>,
+    issuer_remedy: &'static str,
 }
 
 /// A user that an issuer vouches for.
@@ -105,6 +106,7 @@ impl Authenticator {
             certificates: Certificates::new(&config.certificates),
             peers,
             login,
+            issuer_remedy: config.issuer_remedy,
         })))
     }
 
@@ -256,13 +258,13 @@ impl Inner {
     fn missing(&self) -> Refused {
         Refused::Missing {
             remedy: if self.login.is_some() {
-                "Open /auth/login of the codec server in the browser, or send `Authorization: Bearer TOKEN`"
+                "Open /auth/login of this server in the browser, or send `Authorization: Bearer TOKEN`"
             } else if self.issuers.is_empty() && self.certificates.is_empty() {
-                "Send `Authorization: Bearer TOKEN` with a token of the codec server's configuration"
+                "Send `Authorization: Bearer TOKEN` with a token of this server's configuration"
             } else if self.issuers.is_empty() {
                 "Send a client certificate, or `Authorization: Bearer TOKEN`"
             } else {
-                "In the Web UI, let the codec server get the user's access token; other clients send `Authorization: Bearer TOKEN`"
+                self.issuer_remedy
             },
         }
     }

@@ -29,6 +29,8 @@ pub struct AuthConfig {
     pub(super) peers: BTreeMap<String, PeerConfig>,
     /// `[auth.login]`.
     pub(super) login: Option<LoginConfig>,
+    /// What a caller is told to send, where issuers are known.
+    pub(super) issuer_remedy: &'static str,
     /// Whether the file has the section, and no caller in it.
     is_empty_section: bool,
 }
@@ -43,6 +45,7 @@ impl Default for AuthConfig {
             certificates: BTreeMap::new(),
             peers: BTreeMap::new(),
             login: None,
+            issuer_remedy: "Send `Authorization: Bearer TOKEN` with a token of an issuer that this server knows",
             is_empty_section: false,
         }
     }
@@ -90,6 +93,14 @@ impl AuthConfig {
             && !callers.iter().any(|key| section.holds_tables(key));
         section.finish();
         auth
+    }
+
+    /// Replaces the advice that a server with issuers gives a caller without a token. Each program knows how its callers get
+    /// one.
+    #[must_use]
+    pub fn with_issuer_remedy(mut self, remedy: &'static str) -> Self {
+        self.issuer_remedy = remedy;
+        self
     }
 
     /// Whether the configuration has no way to authenticate, so that every caller would have every role. Listen on

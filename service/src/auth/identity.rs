@@ -151,7 +151,7 @@ impl Identity {
     /// Whether the caller may do `action` in `namespace`.
     ///
     /// # Errors
-    /// When the caller has none of the roles that allow it: answer 403.
+    /// When the caller does not have a role that allows it: answer 403.
     pub fn allows(&self, action: Action, namespace: &Namespace) -> Result<(), Denied> {
         let roles = self.0.permissions.roles(namespace);
         if roles.has_any(action.roles()) {
@@ -216,7 +216,7 @@ impl fmt::Display for Denied {
         };
         write!(
             f,
-            "you may not {} in this namespace: the role {roles} is missing. Ask an administrator of the codec server for it",
+            "you may not {} in this namespace: the role {roles} is missing. Ask an administrator of this server for it",
             self.action
         )
     }
@@ -240,7 +240,7 @@ mod tests {
         let denied = identity.allows(Action::DECODE, &a).unwrap_err();
         assert_eq!(
             denied.to_string(),
-            "you may not decode in this namespace: the role read is missing. Ask an administrator of the codec server for it"
+            "you may not decode in this namespace: the role read is missing. Ask an administrator of this server for it"
         );
         let denied = identity.allows(Action::ENCODE, &b).unwrap_err();
         assert!(denied.to_string().contains("write, worker or admin"));

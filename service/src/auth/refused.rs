@@ -8,7 +8,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum Refused {
     /// There is no proof at all.
-    #[error("sign in first: the request has no credentials that this codec server knows. {remedy}")]
+    #[error("sign in first: the request has no credentials that this server knows. {remedy}")]
     Missing {
         /// What this server accepts.
         remedy: &'static str,
@@ -25,11 +25,11 @@ pub enum Refused {
     #[error("{0}")]
     Token(#[from] TokenFault),
     /// The session in the cookie has ended, or is not one of this server.
-    #[error("your session at the codec server has ended; sign in again")]
+    #[error("your session at this server has ended; sign in again")]
     Session,
     /// The certificate has no name that the configuration knows.
     #[error(
-        "this client certificate is not in the codec server's configuration. Ask an administrator to add one of its names to [auth.certificates]"
+        "this client certificate is not in this server's configuration. Ask an administrator to add one of its names to [auth.certificates]"
     )]
     Certificate,
     /// The certificate has expired since the connection was made.
@@ -37,12 +37,12 @@ pub enum Refused {
     ExpiredCertificate,
     /// The user at the other end of the socket has no number here.
     #[error(
-        "the codec server cannot see which user is at its socket, because it runs in another user namespace. Ask an administrator to run it without one (PrivateUsers=no in systemd)"
+        "this server cannot see which user is at its socket, because it runs in another user namespace. Ask an administrator to run it without one (PrivateUsers=no in systemd)"
     )]
     UnmappedPeer,
     /// The user at the other end of the socket is not in the configuration.
     #[error(
-        "this user may not use the codec server's socket. Ask an administrator to add it to [auth.peers]"
+        "this user may not use this server's socket. Ask an administrator to add it to [auth.peers]"
     )]
     Peer,
     /// The issuer's keys cannot be fetched, and none are known: 503.
@@ -58,7 +58,7 @@ pub enum Refused {
 pub enum TokenFault {
     /// It is neither a token of the configuration nor a JWT.
     #[error(
-        "the token is neither one of the configuration nor a JWT of a known issuer. Send an access token or an ID token that this codec server accepts"
+        "the token is neither one of the configuration nor a JWT of a known issuer. Send an access token or an ID token that this server accepts"
     )]
     Unknown,
     /// It is longer than any token.
@@ -69,7 +69,7 @@ pub enum TokenFault {
     Malformed,
     /// Its header has `crit`, so that it must not be used by programs that do not know what it lists.
     #[error(
-        "the token needs an extension (crit) that this codec server does not know; send another token"
+        "the token needs an extension (crit) that this server does not know; send another token"
     )]
     Critical,
     /// It is signed with an algorithm that is not allowed, or that does not fit the key.
@@ -79,7 +79,7 @@ pub enum TokenFault {
     Algorithm,
     /// The configuration does not have its issuer.
     #[error(
-        "the token is from an issuer that this codec server does not know; sign in with another account"
+        "the token is from an issuer that this server does not know; sign in with another account"
     )]
     Issuer,
     /// The issuer has no key with this id.
@@ -90,14 +90,14 @@ pub enum TokenFault {
     Signature,
     /// It is for another service.
     #[error(
-        "the token is for another service: its audience is not the codec server's. Send a token that was made for this codec server"
+        "the token is for another service: its audience does not name this server. Send a token that was made for this server"
     )]
     Audience,
     /// It has expired.
     #[error("the token has expired; sign in again, or ask an administrator for a new token")]
     Expired,
     /// It is not valid yet.
-    #[error("the token is not valid yet; check the clocks of the issuer and of the codec server")]
+    #[error("the token is not valid yet; check the clocks of the issuer and of this server")]
     NotYetValid,
     /// A claim is missing or has another type.
     #[error("the token's claim `{0}` is missing or cannot be read; sign in again")]

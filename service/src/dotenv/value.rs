@@ -64,7 +64,7 @@ pub(super) fn names(text: &str) -> Vec<&str> {
     found
 }
 
-/// What stands behind `NAME=`, without quotes, escapes and comment.
+/// The text after `NAME=`, without quotes, escapes and comment.
 fn value(assigned: &str) -> Result<String, &'static str> {
     let (inner, tail) = split_value(assigned);
     let follows = tail.trim_start();

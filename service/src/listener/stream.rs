@@ -1,4 +1,4 @@
-//! A connection, whatever kind of socket it came from.
+//! A connection from any kind of socket.
 
 use std::{
     fmt, io,

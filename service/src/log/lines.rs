@@ -82,7 +82,7 @@ struct State {
 }
 
 impl Lines {
-    /// Adds a line. Returns whether somebody must write it later.
+    /// Adds a line. Returns whether a later call must write it.
     fn add(&self, line: &[u8], is_routine: bool, out: &mut impl Write) -> io::Result<bool> {
         let mut state = self.state.lock();
         let now = Instant::now();

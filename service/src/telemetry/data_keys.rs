@@ -1,4 +1,4 @@
-//! The metrics of data keys and of what codecs refuse. They are read from the codecs when somebody asks for them.
+//! The metrics of data keys and of what codecs refuse. They are read from the codecs when an operator asks for them.
 
 use std::sync::{Arc, Weak};
 

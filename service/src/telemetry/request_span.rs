@@ -30,7 +30,7 @@ static OWN_RATIO: AtomicU64 = AtomicU64::new(0);
 pub(super) enum CallersTraces {
     /// Those that the caller wants to be sent.
     AsTheySay,
-    /// This part of them, whatever the caller says.
+    /// This part of them, also against the caller's wish.
     Ratio(f64),
 }
 

@@ -83,6 +83,33 @@ pub fn assert_examples(program: &Command, command: &Command) -> usize {
     valid
 }
 
+/// Asserts that the help of `command` has these headings and no other, with these options below them. `Options` is the
+/// heading of options that name none.
+///
+/// # Panics
+/// When it is not so.
+pub fn assert_headings(command: &Command, expected: &[(&str, &[&str])]) {
+    let name = command.get_name();
+    let shown: Vec<(&str, &str)> = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set())
+        .filter_map(|argument| {
+            let heading = argument.get_help_heading().unwrap_or("Options");
+            Some((heading, argument.get_long()?))
+        })
+        .collect();
+    for (heading, options) in expected {
+        for option in *options {
+            let is_shown = shown.contains(&(*heading, *option));
+            assert!(is_shown, "{name}: --{option} is not under {heading}");
+        }
+    }
+    for (heading, option) in shown {
+        let is_known = expected.iter().any(|(known, _)| *known == heading);
+        assert!(is_known, "{name}: --{option} is under {heading}");
+    }
+}
+
 /// The text behind the options of `command`.
 #[must_use]
 pub fn after_help(command: &Command) -> String {

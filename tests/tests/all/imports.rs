@@ -41,6 +41,18 @@ fn no_modules_or_folders_import_each_other() {
     );
 }
 
+/// As `ARCHITECTURE.md` says.
+#[test]
+fn the_types_of_key_services_import_nothing_else() {
+    let package = packages()
+        .into_iter()
+        .find(|package| package.name == "temporal-kms");
+    let sources = package.expect("the crate is in the workspace").sources;
+    let crate_ = Crate::read(&sources).expect("the sources are readable");
+    let imports = crate_.imports_of("types");
+    assert_eq!(imports, Some(vec![]), "`types` imports other modules");
+}
+
 #[test]
 fn crates_depend_on_lower_layers_only() {
     let packages = packages();

@@ -25,6 +25,9 @@ const CALLER_REQUESTS: usize = 100;
 const CALLER_RATE: u32 = 20;
 const CALLER_BURST: u32 = 100;
 
+/// For callers without a token, where issuers are known.
+const ISSUER_REMEDY: &str = "Get a token of an issuer in the service's configuration, and send `Authorization: Bearer TOKEN`";
+
 /// What the API needs to know beside the connection to Temporal.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiConfig {
@@ -76,7 +79,7 @@ impl ApiConfig {
 
     /// What `document` says, with defaults where a mistake is reported.
     pub(crate) fn read(document: &Document<'_>, kms: Kms) -> Self {
-        let auth = AuthConfig::read(document.section("auth"));
+        let auth = AuthConfig::read(document.section("auth")).with_issuer_remedy(ISSUER_REMEDY);
         let tls = TlsSettings::read(document.section("tls"));
         let telemetry = TelemetryConfig::read(document);
         let mut api = Self::of(auth, tls, telemetry);

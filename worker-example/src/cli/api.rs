@@ -42,8 +42,9 @@ Without a section [auth], only programs of this machine can call. The service
 prints `listening on URL` when it takes requests. It keeps no state: a stream
 that ends with the process can be resumed at another one.
 
-SIGHUP, or a change of the configuration or of a file that it names, has it read
-again: callers and limits change at once, and a bad file changes nothing.";
+SIGHUP, or a change of the configuration or of a file that it names, makes the
+service read it again. Callers and limits change at once. An invalid one changes
+nothing.";
 
 /// The options of `api`.
 #[derive(Clone, Debug, Args)]
@@ -56,6 +57,7 @@ pub(super) struct ApiArgs {
 
 /// Where the API's configuration is.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "API")]
 pub(super) struct ConfigArgs {
     /// The configuration of the API. Without it, settings come from `CODEC_API_…`, `CODEC_AUTH_…` and `CODEC_TLS_…` variables.
     #[arg(long, value_name = "FILE", env = "CODEC_CONFIG")]

@@ -29,6 +29,8 @@ const CREDENTIALS: [(&str, &str); 2] = [
     ("ANTHROPIC_API_KEY", "anthropicApiKey"),
     ("CLAUDE_CODE_OAUTH_TOKEN", "anthropicOAuthToken"),
 ];
+/// The heading of options that are a part of the request.
+pub(super) const TASK: &str = "Task";
 /// What `submit` says when both variables are set. Claude Code itself decides in the same way.
 const SECOND_CREDENTIAL: &str =
     "CLAUDE_CODE_OAUTH_TOKEN has no effect, because ANTHROPIC_API_KEY is set, too";
@@ -36,7 +38,7 @@ const SECOND_CREDENTIAL: &str =
 /// What Claude should do. The credential comes from `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`, or is in the request
 /// file.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Task")]
+#[command(next_help_heading = TASK)]
 pub(super) struct InputArgs {
     /// The prompt. Other users of this machine can see it while this program runs. Use --prompt-file for a secret prompt.
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
@@ -80,7 +82,10 @@ fn timeout_help() -> String {
 #[non_exhaustive]
 pub(super) enum InputError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", shown(path))]
+    #[error(
+        "cannot read {}: {source}; check its path and permissions",
+        shown(path)
+    )]
     File {
         /// The file; `-` is standard input.
         path: PathBuf,
@@ -88,13 +93,13 @@ pub(super) enum InputError {
         source: io::Error,
     },
     /// The prompt is not text.
-    #[error("the prompt in {} is not UTF-8 text", shown(.0))]
+    #[error("the prompt in {} is not UTF-8 text; save it as UTF-8", shown(.0))]
     NotText(PathBuf),
     /// Both files would come from standard input.
     #[error("only one of --prompt-file and --request can be standard input")]
     TwiceStdin,
     /// A file is too large.
-    #[error("{} is larger than {MAX_REQUEST_BYTES} bytes, the most that a request may have", shown(.0))]
+    #[error("{} is larger than {MAX_REQUEST_BYTES} bytes; shorten the prompt", shown(.0))]
     LargeFile(PathBuf),
     /// The request is too large.
     #[error(

@@ -28,16 +28,16 @@ This needs no key. A task service lists the tasks of its caller.";
 /// The options of `list`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ListArgs {
-    #[command(flatten)]
-    connection: ConnectionArgs,
-    #[command(flatten)]
-    server: ServerArgs,
     /// The most tasks to list.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
     /// Print one JSON object in each line.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Lists the newest tasks.

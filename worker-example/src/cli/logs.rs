@@ -35,10 +35,6 @@ const POLL: Duration = Duration::from_secs(2);
 /// The options of `logs`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct LogsArgs {
-    #[command(flatten)]
-    connection: ConnectionArgs,
-    #[command(flatten)]
-    server: ServerArgs,
     /// The task's id, as `submit` printed it.
     #[arg(value_name = "TASK")]
     task: TaskId,
@@ -48,6 +44,10 @@ pub(super) struct LogsArgs {
     /// Print the events as they are stored: one line of JSON each.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Prints the log of a task.

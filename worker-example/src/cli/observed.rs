@@ -31,6 +31,7 @@ const ADMIN_GRACE: Duration = Duration::from_secs(1);
 
 /// The options of a worker that is observed.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Probes, metrics and audit log")]
 pub(super) struct ObservedArgs {
     /// Where `/healthz`, `/readyz` and `/metrics` are answered: an address and port, or `unix:` and the path of a socket. The
     /// answers show no task. `/metrics` names keys and the namespace. Without this option nothing is answered.
@@ -170,7 +171,12 @@ async fn listen(
         "admin listening on {}",
         listener.address().url(false)
     ));
-    let routes = admin::routes(Arc::clone(readiness), Arc::clone(metrics), answers);
+    let routes = admin::routes(
+        Arc::clone(readiness),
+        Arc::clone(metrics),
+        answers,
+        "use one of them",
+    );
     let stop = CancellationToken::new();
     let serving = tokio::spawn(admin::serve(listener, routes, stop.clone()));
     Ok((serving, stop))

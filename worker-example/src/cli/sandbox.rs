@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::units;
 use crate::{
-    proxy::{ClosedPlace, EgressSettings, ProxyLimits},
+    proxy::{ClosedPlace, EgressSettings},
     sandbox::{SandboxMode, SandboxSettings, TaskLimits, TaskNetwork},
     webhook::{AddressPolicy, AllowedAddress},
 };
@@ -87,21 +87,6 @@ pub(super) struct SandboxArgs {
     /// How much disk the folders of a task may use. A task that uses more is stopped and fails.
     #[arg(long, env = "CLAUDE_TASKS_DISK", default_value = "10GiB", value_name = "SIZE", value_parser = units::size)]
     pub task_disk: ByteSize,
-    /// A model that tasks may use, such as `claude-sonnet-5-5` or `claude-sonnet-*`; may be given several times. Without it,
-    /// all models.
-    #[arg(
-        long = "allowed-model",
-        env = "CLAUDE_TASKS_ALLOWED_MODELS",
-        value_delimiter = ',',
-        value_name = "MODEL"
-    )]
-    pub allowed_models: Vec<String>,
-    /// How many tokens a task may use, of all kinds together. The call that goes above it is the last.
-    #[arg(long, env = "CLAUDE_TASKS_MAX_TOKENS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_tokens: Option<u64>,
-    /// How often a task may call the API.
-    #[arg(long, env = "CLAUDE_TASKS_MAX_CALLS", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_calls: u64,
 }
 
 impl SandboxArgs {
@@ -126,16 +111,6 @@ impl SandboxArgs {
             addresses: AddressPolicy::new(self.task_network_allow.clone()),
             ports: self.task_network_port.clone(),
             closed: self.task_network_deny.clone(),
-        }
-    }
-
-    /// How much of the API a task may use.
-    pub(super) fn api_limits(&self) -> ProxyLimits {
-        ProxyLimits {
-            calls: self.max_calls,
-            tokens: self.max_tokens,
-            models: self.allowed_models.clone(),
-            ..ProxyLimits::default()
         }
     }
 }

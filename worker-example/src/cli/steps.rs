@@ -1,10 +1,10 @@
 //! The options of `worker` for repositories and webhooks.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::exit::CommandError;
+use super::{exit::CommandError, units};
 use crate::{
     git::GitSettings,
     webhook::{AddressPolicy, AllowedAddress, CallbackSecrets, Sender},
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Repositories and webhooks")]
 pub(super) struct StepArgs {
-    /// git's program: a name on the PATH, or a path.
+    /// The git program: a name on the PATH, or a path.
     #[arg(
         long,
         env = "CLAUDE_TASKS_GIT",
@@ -47,6 +47,15 @@ pub(super) struct StepArgs {
         value_name = "ADDRESS"
     )]
     git_allow: Vec<AllowedAddress>,
+    /// How long a webhook is tried until its receiver acknowledges it, such as 1d.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_WEBHOOK_AGE",
+        default_value = "1d",
+        value_name = "TIME",
+        value_parser = units::time
+    )]
+    pub webhook_age: Duration,
 }
 
 impl StepArgs {

@@ -8,7 +8,7 @@ use temporal_kms_codec_service::terminal;
 use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
-    input::InputArgs,
+    input::{InputArgs, TASK},
     screen::Screen,
     server::{AnyTask, ServerArgs},
     units,
@@ -48,21 +48,6 @@ second signal stops waiting.";
 /// The options of `submit`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct SubmitArgs {
-    #[command(flatten)]
-    connection: ConnectionArgs,
-    #[command(flatten)]
-    server: ServerArgs,
-    #[command(flatten)]
-    input: InputArgs,
-    /// The task's id: letters, digits, `_` and `-` [default: a random id]. Temporal stores it unencrypted.
-    #[arg(long, value_name = "ID")]
-    task_id: Option<TaskId>,
-    /// How long the task may wait for a worker, such as 30m. Then it fails.
-    #[arg(long, value_name = "TIME", default_value = "1d", conflicts_with = "server", value_parser = units::time)]
-    queue_time: Duration,
-    /// The key that signs the request, such as <local://requests>. Workers with `--request-key` run signed requests only.
-    #[arg(long, env = "CLAUDE_TASKS_SIGNING_KEY", value_name = "URI")]
-    sign_with: Option<String>,
     /// Submit nothing if no worker polls the task queue.
     #[arg(long, conflicts_with = "server")]
     require_worker: bool,
@@ -72,6 +57,21 @@ pub(super) struct SubmitArgs {
     /// Submit the task, print its id, and do not wait for its end.
     #[arg(long)]
     detach: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    input: InputArgs,
+    /// The task's id: letters, digits, `_` and `-` [default: a random id]. Temporal stores it unencrypted.
+    #[arg(long, value_name = "ID", help_heading = TASK)]
+    task_id: Option<TaskId>,
+    /// How long the task may wait for a worker, such as 30m. Then it fails.
+    #[arg(long, value_name = "TIME", default_value = "1d", conflicts_with = "server", help_heading = TASK, value_parser = units::time)]
+    queue_time: Duration,
+    /// The key that signs the request, such as <local://requests>. Workers with `--request-key` run signed requests only.
+    #[arg(long, env = "CLAUDE_TASKS_SIGNING_KEY", value_name = "URI", help_heading = TASK)]
+    sign_with: Option<String>,
 }
 
 /// Submits a task and, without `--detach`, shows its events until its end.

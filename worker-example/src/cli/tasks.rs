@@ -59,16 +59,16 @@ This needs no key.";
 /// The options of a command for one task.
 #[derive(Clone, Debug, Args)]
 pub(super) struct TaskArgs {
-    #[command(flatten)]
-    connection: ConnectionArgs,
-    #[command(flatten)]
-    server: ServerArgs,
     /// The task's id, as `submit` printed it.
     #[arg(value_name = "TASK")]
     task: TaskId,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Shows a task's events from now on, and waits for its end. Ctrl-C does not cancel the task.

@@ -2,21 +2,19 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use bytesize::ByteSize;
-use clap::{Args, ValueEnum as _};
-use temporal_kms_codec::endpoint;
+use clap::Args;
 use temporal_kms_codec_service::{
     arguments::variable,
     lifecycle::StopSignals,
     log::EarlyLog,
     telemetry::{Program, Telemetry, TelemetryConfig},
 };
-use url::Url;
 
 use super::{
+    claude::ClaudeArgs,
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
-    input::InputError,
+    limits::LimitArgs,
     observed::{self, ObservedArgs},
     sandbox::SandboxArgs,
     steps::StepArgs,
@@ -26,16 +24,11 @@ use super::{
 use crate::{
     client::KeyUse,
     print,
-    task::PermissionMode,
-    worker::{self, Caps, ClaudeConfig, OutputLimits, WorkerSettings},
+    worker::{self, WorkerSettings},
 };
 
-/// A variable of the original service.
-///
-/// | variable | meaning |
-/// |---|---|
-/// | `PERMISSION_MODE` | as `CLAUDE_TASKS_PERMISSION_MODE`, which wins |
-const PERMISSION_MODE: &str = "PERMISSION_MODE";
+/// How long logs are kept unless the operator says otherwise.
+const LOG_RETENTION: Duration = Duration::from_hours(30 * 24);
 pub(super) const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
 
 pub(super) const EXAMPLES: &str = "\
@@ -60,21 +53,8 @@ work on this machine.";
 
 /// The options of `worker`.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Worker")]
 pub(super) struct WorkerArgs {
-    #[command(flatten)]
-    pub connection: ConnectionArgs,
-    #[command(flatten)]
-    pub observed: ObservedArgs,
-    #[command(flatten)]
-    pub steps: StepArgs,
-    /// Claude Code's program: a name on the PATH, or a path.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_CLAUDE",
-        default_value = "claude",
-        value_name = "PATH"
-    )]
-    pub claude: PathBuf,
     /// The folder for workspaces (tasks/) and logs (sessions/), and with `claude-tasks all` for the store (store/). Only the
     /// worker's user can read it.
     #[arg(
@@ -84,91 +64,9 @@ pub(super) struct WorkerArgs {
         value_name = "DIR"
     )]
     pub workdir: PathBuf,
-    /// How many tasks run at the same time. More than one need memory and CPUs for each.
+    /// How many tasks run at the same time. Each task needs memory and CPUs of its own.
     #[arg(long, env = "CLAUDE_TASKS_MAX_TASKS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub max_tasks: u16,
-    /// The URL of the API, if it is not Anthropic's. Only the worker calls it, with the caller's credential, so it must be
-    /// https://, or http:// on this machine.
-    #[arg(long, env = "ANTHROPIC_BASE_URL", value_name = "URL", value_parser = base_url)]
-    pub anthropic_base_url: Option<Url>,
-    /// How often Claude Code repeats a failed API call, even after a wrong API key. The pauses grow: ten repetitions take
-    /// three minutes.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_API_RETRIES",
-        default_value_t = 2,
-        value_name = "N",
-        value_parser = clap::value_parser!(u32).range(..=100)
-    )]
-    pub api_retries: u32,
-    /// The permission mode of tasks that name none.
-    #[arg(long, env = "CLAUDE_TASKS_PERMISSION_MODE")]
-    pub permission_mode: Option<PermissionMode>,
-    /// A tool that tasks may use without permission, if they name none; may be given several times.
-    #[arg(
-        long = "allowed-tool",
-        env = "CLAUDE_TASKS_ALLOWED_TOOLS",
-        value_delimiter = ',',
-        value_name = "TOOL"
-    )]
-    pub allowed_tools: Vec<String>,
-    /// A tool that is denied to tasks that name none; may be given several times.
-    #[arg(
-        long = "disallowed-tool",
-        env = "CLAUDE_TASKS_DISALLOWED_TOOLS",
-        value_delimiter = ',',
-        value_name = "TOOL"
-    )]
-    pub disallowed_tools: Vec<String>,
-    /// A tool that is denied to every task; may be given several times. A caller cannot allow it.
-    #[arg(
-        long = "deny-tool",
-        env = "CLAUDE_TASKS_DENY_TOOLS",
-        value_delimiter = ',',
-        value_name = "TOOL"
-    )]
-    pub denied_tools: Vec<String>,
-    /// The most permissive permission mode of a task. A task that asks for more gets this one, and its result says so.
-    #[arg(long, env = "CLAUDE_TASKS_MAX_PERMISSION_MODE", value_name = "MODE")]
-    pub max_permission_mode: Option<PermissionMode>,
-    /// The longest time limit of a task, such as 2h. A task that asks for more gets this one, and its result says so.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_MAX_TIMEOUT",
-        value_name = "TIME",
-        value_parser = units::time
-    )]
-    pub max_timeout: Option<Duration>,
-    /// The most turns of a task. A task that asks for more gets this many, and its result says so.
-    #[arg(long, env = "CLAUDE_TASKS_MAX_TURNS_LIMIT", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_turns_limit: Option<u32>,
-    /// A variable of the worker that tasks get, too, such as `HTTPS_PROXY`; may be given several times.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_PASS_ENV",
-        value_delimiter = ',',
-        value_name = "NAME",
-        value_parser = variable_name
-    )]
-    pub pass_env: Vec<String>,
-    /// How much a task may print, such as 512MiB. A task that prints more is stopped and fails.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_MAX_OUTPUT",
-        default_value = "512MiB",
-        value_name = "SIZE",
-        value_parser = units::size
-    )]
-    pub max_output: ByteSize,
-    /// How many events (lines) a task may print. A task that prints more is stopped and fails.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_MAX_EVENTS",
-        default_value_t = 200_000,
-        value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000)
-    )]
-    pub max_events: u64,
+    max_tasks: u16,
     /// How long running tasks may continue after SIGTERM or Ctrl-C, such as 20s. Then they are stopped and fail. A second
     /// signal stops them at once.
     #[arg(
@@ -178,43 +76,7 @@ pub(super) struct WorkerArgs {
         value_name = "TIME",
         value_parser = units::pause
     )]
-    pub drain_time: Duration,
-    /// How long Claude Code may run after its result, such as 30s. It waits for commands that it started in the background,
-    /// and takes another turn when one ends. After this time the task ends with the result that it has.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_LINGER_TIME",
-        default_value = "30s",
-        value_name = "TIME",
-        value_parser = units::pause
-    )]
-    pub linger_time: Duration,
-    /// A file with a public key (PEM); may be given several times. The worker then runs only requests that one of these keys has
-    /// signed.
-    #[arg(
-        long = "request-key",
-        env = "CLAUDE_TASKS_REQUEST_KEYS",
-        value_delimiter = ',',
-        value_name = "FILE"
-    )]
-    pub request_keys: Vec<PathBuf>,
-    /// How long a webhook is tried until its receiver acknowledges it, such as 1d.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_WEBHOOK_AGE",
-        default_value = "1d",
-        value_name = "TIME",
-        value_parser = units::time
-    )]
-    pub webhook_age: Duration,
-    /// How many days the logs of tasks are kept. 0 keeps them for ever.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_LOG_RETENTION_DAYS",
-        default_value_t = 30,
-        value_name = "DAYS"
-    )]
-    pub log_retention_days: u32,
+    drain_time: Duration,
     /// How long a stopped task may take to clean up before it is killed, such as 10s.
     #[arg(
         long,
@@ -223,9 +85,53 @@ pub(super) struct WorkerArgs {
         value_name = "TIME",
         value_parser = units::time
     )]
-    pub grace_time: Duration,
+    grace_time: Duration,
+    /// A file with a public key (PEM); may be given several times. The worker then runs only requests that one of these keys has
+    /// signed.
+    #[arg(
+        long = "request-key",
+        env = "CLAUDE_TASKS_REQUEST_KEYS",
+        value_delimiter = ',',
+        value_name = "FILE"
+    )]
+    request_keys: Vec<PathBuf>,
+    /// How long the logs of tasks are kept, such as 90d. 0s keeps them for ever [default: 30d].
+    #[arg(long, env = "CLAUDE_TASKS_LOG_RETENTION", value_name = "TIME", value_parser = units::retention)]
+    log_retention: Option<Duration>,
+    /// `--log-retention` in days, as it was called before.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_LOG_RETENTION_DAYS",
+        value_name = "DAYS",
+        hide = true
+    )]
+    log_retention_days: Option<u32>,
     #[command(flatten)]
-    pub sandbox: SandboxArgs,
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    claude: ClaudeArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    sandbox: SandboxArgs,
+    #[command(flatten)]
+    steps: StepArgs,
+    #[command(flatten)]
+    pub observed: ObservedArgs,
+}
+
+impl WorkerArgs {
+    /// How long logs are kept. `None` keeps them for ever.
+    ///
+    /// | variable | meaning | default |
+    /// |---|---|---|
+    /// | `CLAUDE_TASKS_LOG_RETENTION_DAYS` | as `CLAUDE_TASKS_LOG_RETENTION`, which wins, as a number of days | |
+    fn log_retention(&self) -> Option<Duration> {
+        let in_days = self.log_retention_days.map(u64::from);
+        let in_days = in_days.map(|days| Duration::from_hours(24 * days));
+        let time = self.log_retention.or(in_days).unwrap_or(LOG_RETENTION);
+        (!time.is_zero()).then_some(time)
+    }
 }
 
 /// Runs a worker.
@@ -262,89 +168,64 @@ pub(super) async fn run(
 /// # Errors
 /// When Claude Code cannot be found, or a variable has no valid value.
 pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
-    let mut claude = ClaudeConfig::find(&args.claude)?;
-    claude.pass_env = args.pass_env;
-    claude.api_retries = Some(args.api_retries);
-    claude.permission_mode = match args.permission_mode {
-        Some(mode) => Some(mode),
-        None => permission_mode()?,
-    };
-    claude.allowed_tools = args.allowed_tools;
-    claude.disallowed_tools = args.disallowed_tools;
-    claude.caps = Caps {
-        denied_tools: args.denied_tools,
-        permission_mode: args.max_permission_mode,
-        minutes: args.max_timeout.map(whole_minutes),
-        turns: args.max_turns_limit,
-    };
-    let days = args.log_retention_days;
+    let log_retention = args.log_retention();
+    let (api_url, linger_time) = (
+        args.claude.anthropic_base_url.clone(),
+        args.claude.linger_time,
+    );
     Ok(WorkerSettings {
+        claude: args.claude.config(args.limits.caps())?,
         connection: args.connection.options(KeyUse::Encrypt)?,
         git: args.steps.git(),
         webhooks: args.steps.webhooks()?,
-        claude,
-        api_url: args.anthropic_base_url,
-        api_limits: args.sandbox.api_limits(),
+        api_url,
+        api_limits: args.limits.api(),
         sandbox: args.sandbox.settings(),
         egress: args.sandbox.egress(),
         workdir: args.workdir,
         max_tasks: args.max_tasks,
         request_keys: args.request_keys,
-        webhook_age: args.webhook_age,
-        limits: OutputLimits {
-            lines: args.max_events,
-            bytes: args.max_output.as_u64(),
-            ..OutputLimits::default()
-        },
+        webhook_age: args.steps.webhook_age,
+        limits: args.limits.output(),
         drain_time: args.drain_time,
-        linger_time: args.linger_time,
+        linger_time,
         grace_time: args.grace_time,
-        log_retention: (days > 0).then(|| Duration::from_hours(24 * u64::from(days))),
+        log_retention,
     })
 }
 
-/// The permission mode by the variable of the original service.
-fn permission_mode() -> Result<Option<PermissionMode>, CommandError> {
-    let Some(name) = variable(PERMISSION_MODE) else {
-        return Ok(None);
-    };
-    let mode = PermissionMode::from_str(&name, false).map_err(|_| InputError::Option {
-        name: PERMISSION_MODE,
-        problem: "must be plan, default, acceptEdits or bypassPermissions".to_owned(),
-    })?;
-    Ok(Some(mode))
-}
+#[cfg(test)]
+mod tests {
+    use std::iter;
 
-/// The URL of the API, which receives credentials. A URL that would send them unencrypted is refused.
-fn base_url(text: &str) -> Result<Url, String> {
-    let url: Url = text
-        .parse()
-        .map_err(|_| "expected a URL such as https://HOST or https://HOST:PORT/PATH".to_owned())?;
-    let origin = url.origin();
-    if !origin.is_tuple() {
-        return Err("expected a URL such as https://HOST or https://HOST:PORT/PATH".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("it must not hold a user name or a password".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("it must not have a query or a fragment".to_owned());
-    }
-    endpoint::check(&origin.ascii_serialization())?;
-    Ok(url)
-}
+    use clap::Parser;
 
-/// A time as whole minutes, at least one. Time limits of requests are whole minutes.
-fn whole_minutes(time: Duration) -> u32 {
-    u32::try_from(time.as_secs() / 60)
-        .unwrap_or(u32::MAX)
-        .max(1)
-}
+    use super::*;
 
-fn variable_name(text: &str) -> Result<String, String> {
-    let name = text.trim();
-    if name.is_empty() || name.contains(['=', '\0']) {
-        return Err("expected the name of a variable, without its value".to_owned());
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: WorkerArgs,
     }
-    Ok(name.to_owned())
+
+    #[test]
+    fn logs_are_kept_for_a_time_or_for_days_as_before() {
+        let kept = |arguments: &[&str]| {
+            let cli = Cli::try_parse_from(iter::once(&"worker").chain(arguments));
+            cli.map(|cli| cli.args.log_retention())
+                .map_err(|error| error.kind())
+        };
+        let days = |days: u64| Ok(Some(Duration::from_hours(24 * days)));
+        assert_eq!(kept(&[]), days(30));
+        assert_eq!(kept(&["--log-retention", "90d"]), days(90));
+        assert_eq!(kept(&["--log-retention-days", "7"]), days(7));
+        let both = ["--log-retention-days", "7", "--log-retention", "2d"];
+        assert_eq!(kept(&both), days(2));
+        for never in [["--log-retention", "0s"], ["--log-retention-days", "0"]] {
+            assert_eq!(kept(&never), Ok(None));
+        }
+        for bad in ["30", "101y"] {
+            assert!(kept(&["--log-retention", bad]).is_err(), "{bad}");
+        }
+    }
 }

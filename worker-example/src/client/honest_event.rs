@@ -3,7 +3,7 @@
 use crate::task::{EventFields, text_event};
 
 /// An event as one line of JSON. A text that is not JSON becomes a `text` event. So does an event that claims to be one of
-/// the client's own: a heartbeat can be forged by somebody who can write to Temporal and has the key.
+/// the client's own: a heartbeat can be forged by an attacker who can write to Temporal and has the key.
 pub(crate) fn one_line(event: String) -> String {
     match EventFields::parse(&event) {
         Some(fields) if is_honest(&fields) => {

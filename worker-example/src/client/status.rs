@@ -15,7 +15,7 @@ pub enum TaskStatus {
     WaitingForWorker,
     /// A worker runs it.
     Running,
-    /// Temporal holds it until somebody unpauses it.
+    /// Temporal holds it until a person unpauses it.
     Paused,
     /// It succeeded.
     Completed,
@@ -23,7 +23,7 @@ pub enum TaskStatus {
     Failed,
     /// It was cancelled.
     Cancelled,
-    /// Somebody terminated it in Temporal.
+    /// A person terminated it in Temporal.
     Terminated,
     /// Its time in Temporal ended before a worker finished it.
     TimedOut,

@@ -1,6 +1,6 @@
 //! The secrets of a request: a sealed object that exists until its task ends.
 //!
-//! Temporal keeps histories for days. Somebody who gets the key later can decrypt them all. So the secrets are not in the
+//! Temporal keeps histories for days. An attacker who gets the key later can decrypt them all. So the secrets are not in the
 //! history. The input of the workflow names the object and its hash. After the object is deleted, nobody can recover them.
 
 use std::{fmt::Write as _, time::Duration};
@@ -60,7 +60,7 @@ impl Vault {
         Ok(Some(SealedSecrets { object, sha256 }))
     }
 
-    /// Reads the secrets of a task. Only the object of this task is read, whatever the reference says.
+    /// Reads the secrets of a task. Only the object of this task is read, even if the reference names another one.
     ///
     /// # Errors
     /// When the object was deleted or replaced, or cannot be opened.

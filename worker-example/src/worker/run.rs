@@ -382,10 +382,9 @@ async fn expire_logs(settings: &WorkerSettings) {
         let expired = spawn_blocking(move || log_store::expire(&workdir, age)).await;
         match expired.map_err(io::Error::other).flatten() {
             Ok(0) => {}
-            Ok(removed) => tracing::info!(
-                removed,
-                "removed logs that are older than --log-retention-days"
-            ),
+            Ok(removed) => {
+                tracing::info!(removed, "removed logs that are older than --log-retention");
+            }
             Err(error) => tracing::warn!(%error, "cannot remove old logs"),
         }
         sleep(RETENTION_PAUSE).await;
@@ -444,10 +443,7 @@ async fn sweep_once(
     if let Some(age) = age {
         let removed = store::expire_sessions(vault.objects(), age).await?;
         if removed > 0 {
-            tracing::info!(
-                removed,
-                "removed logs that are older than --log-retention-days"
-            );
+            tracing::info!(removed, "removed logs that are older than --log-retention");
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Attacks with copies of a task's ciphertext, by somebody who can write to Temporal and has no key.
+//! Attacks with copies of a task's ciphertext, by an attacker who can write to Temporal and has no key.
 
 use crate::support::{
     attacker::{Attacker, task_queue},

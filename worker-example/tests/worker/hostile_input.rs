@@ -1,4 +1,4 @@
-//! Attacks by somebody who can write to Temporal and has no key: start, copy, signal, query. The worker is the real program.
+//! Attacks by a person who can write to Temporal and has no key: start, copy, signal, query. The worker is the real program.
 //! A script in Claude Code's place leaves a mark for each run.
 
 use crate::support::{end, fresh, replay::replay, scripted::Scripted, task_ended};

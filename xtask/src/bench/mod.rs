@@ -1,4 +1,4 @@
-//! Measures the speed of this project, as tables for people or as JSON. Benchmarks are no tests: nothing fails because a
+//! Measures the speed of this project, as tables for people or as JSON. Benchmarks are not tests: nothing fails because a
 //! machine is busy.
 //!
 //! Every ratio is of one run. Rounds are interleaved, and medians are shown.

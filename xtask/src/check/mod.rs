@@ -14,17 +14,17 @@ use crate::{step, tools, workspace::Workspace};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Check {
-    /// Compile the published crates with combinations of their features
+    /// Compiles the published crates with combinations of their features
     Features(features::Arguments),
-    /// Compile the programs without default features, and the library with each key service alone
+    /// Compiles the programs without default features, and the library with each key service alone
     SmallBuilds,
-    /// Compile the published crates with the oldest dependencies that their manifests allow
+    /// Compiles the published crates with the oldest dependencies that their manifests allow
     MinimalVersions,
-    /// Compare the public API with an earlier revision, by the rules of semantic versioning
+    /// Compares the public API with an earlier revision, by the rules of semantic versioning
     Semver(semver::Arguments),
-    /// Find dependencies that no source file names
+    /// Finds dependencies that no source file names
     Unused,
-    /// Find types of other crates in public signatures, and compare them with allowed-external-types.toml
+    /// Finds types of other crates in public signatures, and compares them with allowed-external-types.toml
     PublicApi,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct SearchArgs {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     filter: Filter,
-    /// Prints the lines as they are in the log, for programs.
+    /// Print the lines as they are in the log, for programs.
     #[arg(long)]
     json: bool,
 }

@@ -30,10 +30,10 @@ pub(super) struct TailArgs {
     /// How many lines.
     #[arg(short = 'n', long, value_name = "LINES", default_value_t = 10)]
     lines: usize,
-    /// Goes on with the lines that are written from now on.
+    /// Go on with the lines that are written from now on.
     #[arg(short, long)]
     follow: bool,
-    /// Prints the lines as they are in the log, for programs.
+    /// Print the lines as they are in the log, for programs.
     #[arg(long)]
     json: bool,
 }

@@ -59,7 +59,7 @@ pub(super) struct VerifyArgs {
     /// The log must begin with its first line. Otherwise old files may be kept elsewhere.
     #[arg(long)]
     complete: bool,
-    /// Prints the result as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }

@@ -27,7 +27,7 @@ pub(in crate::cli) struct ExplainArgs {
     /// The configuration whose values are shown.
     #[arg(long, value_name = "FILE", env = "CODEC_CONFIG")]
     config: Option<PathBuf>,
-    /// Prints `settings` as JSON, each with `setting`, `help`, `type`, `default`, `variables` and `values`.
+    /// Print `settings` as JSON, each with `setting`, `help`, `type`, `default`, `variables` and `values`.
     #[arg(long)]
     json: bool,
 }

@@ -30,13 +30,13 @@ pub(in crate::cli) struct ShowArgs {
     /// The configuration, as other commands name it. `CODEC_CONFIG` does not count beside it.
     #[arg(long, value_name = "FILE", hide = true)]
     config: Option<PathBuf>,
-    /// Shows only the settings that the file or a variable sets.
+    /// Show only the settings that the file or a variable sets.
     #[arg(long)]
     set: bool,
-    /// Prints `settings` as JSON, each with `setting`, `value`, `source`, and `line` or `variable`.
+    /// Print `settings` as JSON, each with `setting`, `value`, `source`, and `line` or `variable`.
     #[arg(long)]
     json: bool,
-    /// Prints a configuration file that says the same.
+    /// Print a configuration file that says the same.
     #[arg(long, conflicts_with = "json")]
     toml: bool,
 }

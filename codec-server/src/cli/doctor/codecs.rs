@@ -93,7 +93,7 @@ impl Codecs<'_> {
             return Ok(Finding::failed(
                 Check::RoundTrip,
                 Status::Data,
-                "a payload comes back as something else",
+                "a decoded payload differs from the original",
                 "do not use this codec: report it to the maintainers",
             ));
         }
@@ -108,7 +108,7 @@ impl Codecs<'_> {
             Ok(_) => Finding::failed(
                 Check::RoundTrip,
                 Status::Data,
-                "a payload that was altered is decrypted all the same",
+                "an altered payload was decrypted",
                 "do not use this codec: report it to the maintainers",
             ),
             Err(error) if error.is_transient() => return Err(error),

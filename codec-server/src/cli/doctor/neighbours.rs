@@ -49,8 +49,8 @@ pub(super) async fn missing(
     if let (Some(place), Existence::Yes) = (&other, existence) {
         return failed(
             format!(
-                "wrong {}: {} has no such key that this caller may see, but {} has, which {} names",
-                place.kind, place.own, place.other, place.named_by
+                "wrong {}: this caller sees no such key in {}. {} has it, and {} names {}",
+                place.kind, place.own, place.other, place.named_by, place.other
             ),
             format!("name the key {}", place.key),
         );
@@ -123,8 +123,8 @@ pub(super) async fn missing(
 fn perhaps_in_other_place(place: &KeyInOtherPlace, create: &str) -> (String, String) {
     (
         format!(
-            "{} has no such key that this caller may see; {}, which {} names, may have it, but does not let this caller look",
-            place.own, place.other, place.named_by
+            "this caller sees no such key in {}. {} may have it, but does not let this caller look. {} names {}",
+            place.own, place.other, place.named_by, place.other
         ),
         format!(
             "if the {} is wrong, name the key {}; otherwise create the key: {create}",

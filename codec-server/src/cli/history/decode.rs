@@ -37,13 +37,13 @@ pub(in super::super) struct DecodeArgs {
     /// A folder to write each history to, under the name of its file.
     #[arg(long, value_name = "DIR", conflicts_with = "output")]
     output_folder: Option<PathBuf>,
-    /// Replaces an output file that exists; writes to a device or pipe that exists.
+    /// Replace an output file that exists; write to a device or pipe that exists.
     #[arg(long)]
     force: bool,
-    /// Ends at the first payload that cannot be decoded, and writes no output file.
+    /// End at the first payload that cannot be decoded, and write no output file.
     #[arg(long)]
     fail_fast: bool,
-    /// Shows no progress.
+    /// Show no progress.
     #[arg(short, long)]
     quiet: bool,
 }

@@ -38,7 +38,7 @@ pub(in super::super) struct ScanArgs {
     retention: Option<Duration>,
     #[command(flatten)]
     connect: ConnectArgs,
-    /// Scans the workflows that match this query of Temporal, instead of all.
+    /// Scan the workflows that match this query of Temporal, instead of all.
     #[arg(long, value_name = "QUERY", requires = "address")]
     query: Option<String>,
     /// The most calls of Temporal in a second.
@@ -49,13 +49,13 @@ pub(in super::super) struct ScanArgs {
         requires = "address"
     )]
     rate: NonZeroU32,
-    /// Saves the state of an unfinished scan here, and continues from it.
+    /// Save the state of an unfinished scan here, and continue from it.
     #[arg(long, value_name = "FILE", requires = "address")]
     state: Option<PathBuf>,
-    /// Prints the answer as JSON.
+    /// Print the answer as JSON.
     #[arg(long)]
     json: bool,
-    /// Shows no progress.
+    /// Show no progress.
     #[arg(short, long)]
     quiet: bool,
 }

@@ -78,7 +78,7 @@ pub(in super::super) struct KeysArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
-    /// Create everything that an API and a worker need: key, rotation, permissions, and the lines of .env.
+    /// Creates everything that an API and a worker need: key, rotation, permissions, and the lines of .env.
     #[command(after_help = setup::HELP)]
     Setup(Box<SetupArgs>),
     #[command(flatten)]
@@ -88,7 +88,7 @@ pub(super) enum KeysCommand {
 /// What is done with keys, one command at a time.
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
-    /// Create a key, and at Cloud KMS its key ring.
+    /// Creates a key, and at Cloud KMS its key ring.
     #[command(after_help = "\
 Examples:
   codec-server keys create local://default --keyring keys
@@ -100,14 +100,14 @@ Examples:
   codec-server keys create aws-kms://alias/workflows --rotation-period 180d \\
     --multi-region")]
     Create(CreateArgs),
-    /// List all keys in the same key ring, account and region, token or folder as KEY.
+    /// Lists all keys in the same key ring, account and region, token or folder as KEY.
     #[command(after_help = list_help())]
     List {
         /// A key, or the place where keys are.
         #[arg(default_value = "local://")]
         key: Place,
     },
-    /// Show everything about a key, and whether it should be rotated.
+    /// Shows everything about a key, and whether it should be rotated.
     #[command(after_help = "\
 Examples:
   codec-server keys describe local://default --keyring keys
@@ -116,7 +116,7 @@ Examples:
     gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --json \\
     | jq .should_rotate")]
     Describe(DescribeArgs),
-    /// Create a new version that encrypts from now on, or set how often the service does that.
+    /// Creates a new version that encrypts from now on, or sets how often the service does that.
     #[command(after_help = "\
 Examples:
   codec-server keys rotate local://default --keyring keys
@@ -147,7 +147,7 @@ while the key is young enough, and fails where no service tells its age.")]
         )]
         if_due: Option<Duration>,
     },
-    /// Have an older version encrypt again. All others go on decrypting.
+    /// Lets an older version encrypt again. The others still decrypt.
     #[command(after_help = "\
 Examples:
   codec-server keys set-primary \\
@@ -164,7 +164,7 @@ version encrypts.")]
         #[arg(long, value_name = "ID")]
         version: String,
     },
-    /// List a key's versions, the newest first.
+    /// Lists a key's versions, the newest first.
     #[command(after_help = "\
 Examples:
   codec-server keys versions local://default --keyring keys
@@ -174,7 +174,7 @@ Examples:
         /// The key.
         key: KeyUri,
     },
-    /// Disable a version, or a whole key of AWS KMS.
+    /// Disables a version, or a whole key of AWS KMS.
     #[command(after_help = "\
 Examples:
   codec-server keys disable \\
@@ -183,7 +183,7 @@ Examples:
 
 What it encrypted cannot be decrypted until it is enabled again.")]
     Disable(DisableArgs),
-    /// Enable a version again, also one whose destruction is scheduled.
+    /// Enables a version again, also one whose destruction is scheduled.
     #[command(after_help = "\
 Examples:
   codec-server keys enable \\
@@ -193,7 +193,7 @@ Examples:
         #[command(flatten)]
         target: Target,
     },
-    /// Schedule the destruction of a version, or of a whole key of AWS KMS. What it encrypted is lost then.
+    /// Schedules the destruction of a version, or of a whole key of AWS KMS. What it encrypted is lost then.
     #[command(after_help = "\
 Examples:
   codec-server keys destroy \\
@@ -206,7 +206,7 @@ Local keys are destroyed at once. Elsewhere `keys enable` undoes it until
 the time that is shown. At Cloud KMS that time is a property of the key
 (destroyScheduledDuration, 30 days by default).")]
     Destroy(DestroyArgs),
-    /// Create a replica of a multi-region key in another region.
+    /// Creates a replica of a multi-region key in another region.
     #[command(after_help = "\
 Examples:
   codec-server keys replicate \\
@@ -217,7 +217,7 @@ Examples:
         /// The other region.
         region: String,
     },
-    /// Permit an account to use a key.
+    /// Permits an account to use a key.
     #[command(after_help = "\
 Examples:
   codec-server keys grant \\
@@ -228,7 +228,7 @@ Examples:
     --member arn:aws:iam::111122223333:role/worker --role decrypter \\
     --namespace prod")]
     Grant(GrantArgs),
-    /// Take a permission away from an account.
+    /// Takes a permission away from an account.
     #[command(after_help = "\
 Examples:
   codec-server keys revoke \\
@@ -242,7 +242,7 @@ Without --namespace it takes the role away for every namespace. An account
 may have the same permission from its project or from a policy of its own:
 look at what `keys grants` says.")]
     Revoke(GrantArgs),
-    /// List who may use a key.
+    /// Lists who may use a key.
     #[command(after_help = "\
 Examples:
   codec-server keys grants \\
@@ -256,7 +256,7 @@ its key policy.")]
         /// The key.
         key: KeyUri,
     },
-    /// Print the public key of a signing key as PEM.
+    /// Prints the public key of a signing key as PEM.
     #[command(after_help = "\
 Examples:
   codec-server keys public-key local://releases --keyring keys > releases.pem
@@ -272,10 +272,10 @@ Examples:
 pub(super) struct CreateArgs {
     /// The key.
     pub(super) key: KeyUri,
-    /// What it is for.
+    /// What the key is for.
     #[arg(long, value_enum, default_value_t)]
     pub(super) purpose: PurposeArg,
-    /// Where its material is kept [default: the service's own].
+    /// Where the key's material is kept [default: the service's own].
     #[arg(long, value_enum)]
     pub(super) protection: Option<ProtectionArg>,
     /// How often the service rotates it, or `never` [default: 90d for encryption at Cloud KMS and AWS KMS].
@@ -338,7 +338,7 @@ impl Target {
 pub(super) struct DisableArgs {
     #[command(flatten)]
     pub(super) target: Target,
-    /// Do it without asking.
+    /// Do not ask for confirmation.
     #[arg(long)]
     pub(super) yes: bool,
 }
@@ -353,7 +353,7 @@ pub(super) struct DestroyArgs {
     /// Destroy the version although it is the one that encrypts now.
     #[arg(long)]
     pub(super) primary: bool,
-    /// Do it without asking.
+    /// Do not ask for confirmation.
     #[arg(long)]
     pub(super) yes: bool,
 }
@@ -365,7 +365,7 @@ pub(super) struct GrantArgs {
     /// The account, in the service's own form; an e-mail address is a service account of Google Cloud.
     #[arg(long)]
     pub(super) member: String,
-    /// What it may do.
+    /// What the account may do.
     #[arg(long, value_enum)]
     pub(super) role: RoleArg,
     /// Only with payloads of this namespace (AWS KMS).

@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_by_somebody_else_meanwhile_is_kept() {
+    fn an_edit_of_another_program_meanwhile_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         for before in [None, Some("A=1\n")] {

@@ -27,10 +27,10 @@ pub(in crate::cli) struct SignArgs {
     /// Where to write; `-` is stdout [default: FILE.sig].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Writes the bytes of the signature alone, as OpenSSL reads them. They name neither key nor version.
+    /// Write the bytes of the signature alone, as OpenSSL reads them. They name neither key nor version.
     #[arg(long)]
     raw: bool,
-    /// Replaces an output file that exists; writes to a device or pipe that exists.
+    /// Replace an output file that exists; write to a device or pipe that exists.
     #[arg(long)]
     force: bool,
     #[command(flatten)]

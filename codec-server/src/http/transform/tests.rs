@@ -201,7 +201,7 @@ async fn a_placeholder_is_not_encrypted() {
     assert_eq!(refusal.status(), StatusCode::BAD_REQUEST);
 }
 
-/// What the Web UI sends when somebody edits a value that it could not decode.
+/// What the Web UI sends when a person edits a value that it could not decode.
 #[tokio::test]
 async fn the_json_of_an_encrypted_payload_is_not_encrypted_as_a_value() {
     let (_folder, body) = sealed().await;

@@ -259,7 +259,7 @@ fn tokens_that_are_not_for_this_server_are_refused() {
         ),
         (
             other.token("RS256", &json!({}), &other.claims("ann", "codec")),
-            "issuer that this codec server does not know",
+            "issuer that this server does not know",
         ),
         (
             other.token("RS256", &json!({}), &good),

@@ -1,4 +1,4 @@
-//! Payloads that somebody altered, moved or sealed with a key of their own.
+//! Payloads that an attacker altered, moved or sealed with a key of their own.
 
 use serde_json::{Value, json};
 

@@ -30,7 +30,7 @@ pub(super) async fn grant(
     let misconfigured = |detail| Err(key.error(Kind::Misconfigured).with_detail(detail));
     if !is_principal(wanted.member) {
         return misconfigured(
-            "whom to permit is the ARN of a user or role, such as arn:aws:iam::111122223333:role/worker",
+            "--member must be the ARN of a user or role, such as arn:aws:iam::111122223333:role/worker",
         );
     }
     let purpose = metadata::purpose(metadata);

@@ -159,7 +159,7 @@ impl KeyVersion {
 pub enum KeyState {
     /// The version can be used.
     Enabled,
-    /// The version cannot be used until somebody enables it again.
+    /// The version cannot be used until an operator enables it again.
     Disabled,
     /// Its destruction is scheduled and can still be cancelled.
     DestroyScheduled,

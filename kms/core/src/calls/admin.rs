@@ -17,8 +17,8 @@ use crate::{
     ProviderError,
 };
 
-/// Looks after keys as `admin` does, and tells `observer` of every change. Of the questions, it is told of
-/// [`details`](KeyAdmin::details): a server asks it by itself.
+/// Looks after keys as `admin` does, and tells `observer` of every change. Of the read calls, it reports only
+/// [`details`](KeyAdmin::details).
 #[must_use]
 pub fn observe_admin(
     admin: Arc<dyn KeyAdmin>,

@@ -1,4 +1,4 @@
-//! Randomness for message ids, nonces and data keys.
+//! Randomness for message ids, nonces and keys.
 //!
 //! Ids and nonces come from the cryptographic library's own generator. AWS-LC reseeds it after `fork`, and after a
 //! snapshot of the virtual machine where the kernel reports one, so two copies of a process never repeat an id. With

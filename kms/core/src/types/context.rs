@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use crate::{ConfigurationError, Namespace};
+use super::{configuration_error::ConfigurationError, namespace::Namespace};
 
 /// The name of the pair that every context of a codec holds.
 pub const NAMESPACE: &str = "namespace";

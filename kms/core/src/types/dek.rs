@@ -4,8 +4,6 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::crypto::random;
-
 /// At every KMS, a wrapped key has a few hundred bytes. A longer one is refused before any call.
 pub const MAX_WRAPPED_LEN: usize = 16 * 1024;
 
@@ -59,7 +57,7 @@ impl Dek {
     /// # Errors
     /// When the operating system gives no randomness.
     pub fn generate() -> std::io::Result<Self> {
-        Self::try_init_with_mut(|key| random::fill_from_system(key).map_err(std::io::Error::from))
+        Self::try_init_with_mut(|key| getrandom::fill(key).map_err(std::io::Error::from))
     }
 
     /// The key's bytes, for wrapping.

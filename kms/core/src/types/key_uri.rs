@@ -8,8 +8,7 @@ pub(crate) mod token;
 use std::{fmt, str::FromStr, sync::Arc};
 
 pub use self::query::is_region;
-use super::scheme::Scheme;
-use crate::ConfigurationError;
+use super::{configuration_error::ConfigurationError, scheme::Scheme};
 
 /// Longer than any resource name of the supported services.
 const MAX_LEN: usize = 2048;

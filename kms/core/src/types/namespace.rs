@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
-use crate::ConfigurationError;
+use super::configuration_error::ConfigurationError;
 
 /// Temporal's own default limit on the length of a namespace's name is 1,000 bytes.
 const MAX_LEN: usize = 1000;

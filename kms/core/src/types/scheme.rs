@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ConfigurationError;
+use super::configuration_error::ConfigurationError;
 
 const MAX_LEN: usize = 32;
 /// The end of the `encoding` of every payload that a service encrypted itself.

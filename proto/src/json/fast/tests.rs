@@ -191,7 +191,7 @@ proptest! {
         }
     }
 
-    /// Data of few lengths, so that one is often as long as the last one, and texts that are no base64.
+    /// Data of few lengths, so that one is often as long as the last one, and texts that are not base64.
     #[test]
     fn data_of_any_length_and_form_are_read_alike(
         texts in collection::vec("[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{6}==|[A-Za-z0-9_-]{4}|[A-Za-z0-9]{2}|[A-Z=\"\\\\ ,]{0,5}", 1..4),

@@ -30,7 +30,7 @@ pub enum LoginError {
     Declined,
     /// The issuer did not accept the code or this server's client.
     #[error(
-        "the issuer did not accept the login; begin again at /auth/login. An administrator finds the reason in the log of the codec server"
+        "the issuer did not accept the login; begin again at /auth/login. An administrator finds the reason in this server's log"
     )]
     Exchange,
     /// The issuer cannot be reached.
@@ -43,9 +43,7 @@ pub enum LoginError {
     #[error("{0}")]
     Token(#[from] Refused),
     /// The user may do nothing here.
-    #[error(
-        "you are signed in, but the codec server gives you no role. Ask an administrator of the codec server for one"
-    )]
+    #[error("you are signed in, but this server gives you no role. Ask its administrator for one")]
     NoPermission {
         /// The user, for logs.
         subject: String,
@@ -54,7 +52,7 @@ pub enum LoginError {
     },
     /// The session does not fit into a cookie.
     #[error(
-        "you are in too many groups for a session; ask an administrator to name fewer groups in the codec server's configuration"
+        "you are in too many groups for a session; ask an administrator to name fewer groups in this server's configuration"
     )]
     TooLarge,
 }

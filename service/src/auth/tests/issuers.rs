@@ -527,3 +527,18 @@ async fn google_answers_for_its_users(server: &Server, names_google: &str) -> Au
     }
     authenticator
 }
+
+#[tokio::test]
+async fn a_caller_without_a_token_gets_the_advice_of_the_program() {
+    const ADVICE: &str = "Ask the front desk for a token";
+    let text = "[auth.issuers.a]\nissuer = \"https://a.example\"\naudience = [\"codec\"]";
+    let refused = ask(&open(text), &[]).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("issuer that this server knows"),
+        "{refused}"
+    );
+    let config = read(text).unwrap().with_issuer_remedy(ADVICE);
+    let authenticator = Authenticator::open(&config).unwrap();
+    let refused = ask(&authenticator, &[]).await.unwrap_err().to_string();
+    assert!(refused.ends_with(ADVICE), "{refused}");
+}

@@ -109,7 +109,7 @@ fn every_failed_login_says_what_to_do() {
             E::Busy => ("sign in", "try again in a moment"),
             E::Unavailable => ("the issuer", "try again later"),
             E::Token(_) => ("session", "sign in again"),
-            E::NoPermission { .. } => ("role", "Ask an administrator"),
+            E::NoPermission { .. } => ("role", "Ask its administrator"),
             E::TooLarge => ("groups", "ask an administrator"),
         };
         assert_names(&error.to_string(), subject, remedy);

@@ -33,7 +33,7 @@ impl Store {
         arn
     }
 
-    /// The key that `name` (id, ARN, alias or an alias' ARN) stands for in `region`.
+    /// The key that `name` (id, ARN, alias or an alias' ARN) means in `region`.
     pub(crate) fn find(&mut self, region: &str, name: &str) -> Result<&mut Key, ApiError> {
         let unknown = || ApiError::new("NotFoundException", format!("Key '{name}' does not exist"));
         let prefix = format!("arn:aws:kms:{region}:{ACCOUNT}:");

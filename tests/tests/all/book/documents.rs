@@ -1,11 +1,22 @@
-//! The Markdown files of this project.
+//! The Markdown files of this project, and its sources as texts.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// A Markdown file.
+/// The folders of the crates that are shipped.
+const SHIPPED: [&str; 7] = [
+    "audit/",
+    "codec/",
+    "codec-server/",
+    "kms/",
+    "proto/",
+    "service/",
+    "worker-example/",
+];
+
+/// A file of this project as text.
 pub(crate) struct Document {
     /// Below the project's root, such as `docs/concepts.md`.
     pub(crate) path: String,
@@ -34,14 +45,27 @@ pub(crate) fn document(path: &str) -> Document {
 
 /// Every document: those of the root, of the book, and of the crates.
 pub(crate) fn all() -> Vec<Document> {
+    files("", "md")
+}
+
+/// Every Rust file of the crates that are shipped, without their integration tests.
+pub(crate) fn sources() -> Vec<Document> {
+    let sources = SHIPPED.iter().flat_map(|folder| files(folder, "rs"));
+    sources
+        .filter(|source| source.path.contains("/src/"))
+        .collect()
+}
+
+/// The files below a folder of the root, or below the root itself.
+fn files(folder: &str, extension: &str) -> Vec<Document> {
     let mut paths = Vec::new();
-    collect(&root(), "", &mut paths);
+    collect(&root().join(folder), folder, extension, &mut paths);
     paths.sort();
-    assert!(paths.len() > 20, "hardly any document: {paths:?}");
+    assert!(paths.len() > 5, "hardly any file in {folder}: {paths:?}");
     paths.iter().map(|path| document(path)).collect()
 }
 
-fn collect(folder: &Path, prefix: &str, paths: &mut Vec<String>) {
+fn collect(folder: &Path, prefix: &str, extension: &str, paths: &mut Vec<String>) {
     for entry in fs::read_dir(folder).expect("a folder can be listed") {
         let entry = entry.expect("an entry can be read");
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -50,10 +74,10 @@ fn collect(folder: &Path, prefix: &str, paths: &mut Vec<String>) {
         }
         let path = format!("{prefix}{name}");
         if entry.file_type().expect("a type").is_dir() {
-            collect(&entry.path(), &format!("{path}/"), paths);
+            collect(&entry.path(), &format!("{path}/"), extension, paths);
         } else if Path::new(&name)
             .extension()
-            .is_some_and(|extension| extension == "md")
+            .is_some_and(|found| found == extension)
         {
             paths.push(path);
         }

@@ -18,7 +18,7 @@ use super::blocks::Block;
 
 const LIMIT: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(20);
-/// Stands for any text in a line, and for any number of lines where it is alone.
+/// Matches any text in a line, and for any number of lines where it is alone.
 const ANY: &str = "…";
 
 /// A command of a document.

@@ -84,6 +84,16 @@ impl Crate {
         found
     }
 
+    /// The modules outside of the folder `name` that modules in it use. `None` if there is no such folder.
+    pub(super) fn imports_of(&self, name: &str) -> Option<Vec<String>> {
+        let folder = [name.to_owned()];
+        let is_inside = |module: &Module| module.starts_with(&folder);
+        self.modules.keys().find(|module| is_inside(module))?;
+        let edges = self.edges().into_iter();
+        let outward = edges.filter(|(from, to)| is_inside(from) && !is_inside(to));
+        Some(outward.map(|(_, to)| shown(&to)).collect())
+    }
+
     /// What each module uses of another one.
     fn edges(&self) -> BTreeSet<(Module, Module)> {
         let mut edges = BTreeSet::new();
@@ -251,6 +261,23 @@ mod tests {
             ("b::two", "use crate::a::two::Y;"),
         ]);
         assert_eq!(folders.circles(), [["crate::a", "crate::b"]]);
+    }
+
+    #[test]
+    fn what_a_folder_imports_is_found_behind_re_exports() {
+        let with = |one: &str| {
+            let sources = [
+                ("", "pub use self::a::two::X; pub use b::Y; mod a; mod b;"),
+                ("a", "pub mod one; pub mod two;"),
+                ("a::one", one),
+                ("a::two", "pub struct X;"),
+                ("b", "pub struct Y;"),
+            ];
+            Crate::of(&sources).imports_of("a")
+        };
+        assert_eq!(with("use crate::X; use super::two;"), Some(vec![]));
+        assert_eq!(with("use crate::Y;"), Some(vec!["crate::b".to_owned()]));
+        assert_eq!(Crate::of(&[("", "")]).imports_of("a"), None);
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! Values of `setup`. They become arguments of another program, so each has a strict form.
 
+use std::time::Duration;
+
+use temporal_kms_codec_service::units;
 use url::Url;
 
+/// The longest time that logs are kept.
+const LONGEST: Duration = Duration::from_hours(3650 * 24);
 /// The longest name or address that is accepted.
 const MAX: usize = 1024;
 
@@ -70,6 +75,16 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
         .ok_or_else(|| "expected a URL such as https://tasks.example.com".to_owned())
 }
 
+/// Whole days, such as `30d`. A number without a unit is accepted as days, because the option was `--log-retention-days` before.
+pub(super) fn days(text: &str) -> Result<u16, String> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let unit = if is_number { "d" } else { "" };
+    let time = units::time_above_zero(&format!("{text}{unit}"), LONGEST)?;
+    let days = u16::try_from(time.as_secs() / (24 * 60 * 60)).ok();
+    days.filter(|days| Duration::from_hours(24 * u64::from(*days)) == time)
+        .ok_or_else(|| "expected whole days, such as 30d".to_owned())
+}
+
 /// No space, quote, separator or `$`: neither a shell nor gcloud's lists nor TOML read it as something else.
 fn is_word(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@+".contains(&byte);
@@ -79,6 +94,16 @@ fn is_word(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logs_are_kept_for_whole_days() {
+        assert_eq!(days("30d"), Ok(30));
+        assert_eq!(days("48h"), Ok(2));
+        assert_eq!(days("90"), Ok(90));
+        for text in ["", "0", "0d", "36h", "11y", "5 lots"] {
+            assert!(days(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn nothing_becomes_an_option_a_list_or_a_reference() {

@@ -61,7 +61,7 @@ pub struct TaskRequest {
     /// The folder inside the workspace in which Claude Code runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd_relative: Option<String>,
-    /// Accepted for older callers. The prompt always goes by standard input.
+    /// Accepted for older callers. The prompt is always sent on standard input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_named_pipe: Option<bool>,
     /// How long Claude Code may run, in minutes.

@@ -1,7 +1,7 @@
 //! The steps of a task, in their order: prepare, run, post-execution actions, clean up, close, webhook.
 //!
 //! The first step can be repeated on any worker, because it has no effect outside. The steps after it run in the worker process
-//! that prepared the task. A session that has begun is never repeated. The clean-up runs whatever the end, also after a
+//! that prepared the task. A session that has begun is never repeated. The clean-up runs at every end, also after a
 //! cancellation.
 
 use std::time::Duration;

@@ -116,6 +116,10 @@ async fn the_example_clients_run_tasks() {
         let refused = api.caller(&bad).post("/run", &request);
         assert_eq!(refused.status, status, "{}", refused.text);
     }
+    let missing = api.post("/run", &request);
+    assert_eq!(missing.status, 401, "{}", missing.text);
+    let advice = "Get a token of an issuer in the service's configuration";
+    assert!(missing.text.contains(advice), "{}", missing.text);
 
     let clients = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/clients");
     for mut command in [

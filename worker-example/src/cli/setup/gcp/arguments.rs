@@ -7,7 +7,7 @@ use temporal_kms_codec_service::exit::{Failure, Status};
 
 use super::super::{
     gcloud::NUMBER,
-    values::{email, member, name, origin, project, word},
+    values::{days, email, member, name, origin, project, word},
 };
 
 pub(in super::super) const HELP: &str = "\
@@ -119,8 +119,8 @@ pub(in super::super) struct GcpArgs {
     /// The memory of a worker in GiB. Files of its tasks are in memory, too.
     #[arg(long, value_name = "GIB", default_value_t = 4, value_parser = RangedU64ValueParser::<u16>::new().range(2..=32))]
     pub(super) worker_memory: u16,
-    /// How many days logs are kept: those of tasks in the bucket, and those of both programs.
-    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = RangedU64ValueParser::<u16>::new().range(1..=3650))]
+    /// How long logs are kept, in whole days such as 30d: those of tasks in the bucket, and those of both programs.
+    #[arg(long = "log-retention", alias = "log-retention-days", value_name = "TIME", default_value = "30d", value_parser = days)]
     pub(super) log_retention_days: u16,
     /// Remove what this command has made, except keys, logs and images.
     #[arg(long)]
