@@ -137,7 +137,7 @@ fn working_folder(root: &Path, relative: Option<&str>) -> Result<PathBuf, StepEr
 
 async fn remove(task: &TaskId, workspace: Workspace) {
     let removed = spawn_blocking(|| workspace.remove()).await;
-    if let Err(error) = removed.map_err(io::Error::other).flatten() {
+    if let Err(error) = removed.map_err(io::Error::from).flatten() {
         tracing::error!(task = %task, %error, "cannot remove the task's workspace");
     }
 }
@@ -430,6 +430,7 @@ impl TaskRunner {
                 return;
             }
             Err(error) => {
+                let error = io::Error::from(error);
                 report.warnings.push(format!("the upload failed: {error}"));
                 return;
             }
@@ -544,7 +545,7 @@ impl TaskRunner {
                 TaskLog::create(&workdir, &id)?,
             ))
         });
-        let (workspace, mut log) = made.await.map_err(io::Error::other)??;
+        let (workspace, mut log) = made.await.map_err(io::Error::from)??;
         if let Some(vault) = &self.vault {
             let stored = StoreLog::open(vault, task).await;
             log.write_to(stored.map_err(io::Error::other)?);
@@ -567,7 +568,11 @@ async fn redactor(
             error.to_string(),
             None,
         )),
-        Err(error) => Err(failures::of_attempt(task.as_str(), kind, error.to_string())),
+        Err(error) => Err(failures::of_attempt(
+            task.as_str(),
+            kind,
+            io::Error::from(error).to_string(),
+        )),
     }
 }
 
