@@ -21,7 +21,7 @@ use temporal_kms_codec_service::{
     arguments, dotenv,
     exit::{SECOND_SIGNAL, SIGNALS, list, usage},
     log::{self, EarlyLog, LogFormat},
-    memory,
+    memory, panics,
 };
 
 /// What fuzz targets reach beside the public items.
@@ -150,6 +150,7 @@ impl Command {
 /// Runs the program with the arguments and the environment of the process.
 #[must_use]
 pub fn main() -> ExitCode {
+    panics::install(PROGRAM, env!("CARGO_PKG_VERSION"));
     let command_line: Vec<OsString> = std::env::args_os().collect();
     run(&command_line)
 }

@@ -101,7 +101,8 @@ impl Reloader {
 async fn read(before: &Arc<Generation>) -> Result<(Generation, NeedsRestart), ReloadError> {
     let again = Arc::clone(before);
     // Files can be on a network.
-    let loaded = tokio::task::spawn_blocking(move || again.loaded.again()).await?;
+    let loaded = tokio::task::spawn_blocking(move || again.loaded.again()).await;
+    let loaded = loaded.map_err(std::io::Error::from)?;
     let mut loaded: LoadedConfig = loaded.map_err(ServerError::from)?;
     let needs_restart = loaded.keep_running(&before.loaded);
     // A half-written or badly generated file must not let everybody in.
@@ -113,7 +114,8 @@ async fn read(before: &Arc<Generation>) -> Result<(Generation, NeedsRestart), Re
     let opening = tokio::spawn(async move {
         Generation::open(loaded, before.shared.clone(), Some(&before)).await
     });
-    Ok((opening.await??, needs_restart))
+    let opened = opening.await.map_err(std::io::Error::from)?;
+    Ok((opened?, needs_restart))
 }
 
 /// Why another configuration is not served.
@@ -127,7 +129,7 @@ enum ReloadError {
     )]
     Unauthenticated,
     #[error("a task failed: {0}; report this as a defect")]
-    Task(#[from] tokio::task::JoinError),
+    Task(#[from] std::io::Error),
 }
 
 /// What goes on for the configuration that is served.

@@ -7,7 +7,7 @@
 //! - [`lifecycle`] runs a process, tells it to stop, and knows whether it is ready.
 //! - [`local_key`] says where the key for development is.
 //! - [`log`] starts the log.
-//! - [`memory`] keeps secrets out of core dumps.
+//! - [`memory`] keeps secrets out of core dumps, and [`panics`] out of what a panic says.
 //! - [`terminal`] makes text from outside safe to print.
 //! - [`units`] reads times and sizes; [`deadline`] computes times to wait until.
 //!
@@ -41,6 +41,7 @@ pub mod log;
 pub mod memory;
 pub mod namespaces;
 pub mod open_files;
+pub mod panics;
 pub mod reload_report;
 pub mod request_id;
 pub mod settings;

@@ -34,7 +34,7 @@ use temporal_kms_codec_service::{
     arguments, dotenv,
     exit::usage,
     log::{self, EarlyLog, LogFormat},
-    memory,
+    memory, panics,
 };
 
 use all::AllArgs;
@@ -137,6 +137,7 @@ pub fn command() -> clap::Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    panics::install(PROGRAM, env!("CARGO_PKG_VERSION"));
     let _written = log::FlushOnDrop;
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Err(failure) = dotenv::load(command(), &arguments, &crate::store::VARIABLES) {

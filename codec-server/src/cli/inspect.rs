@@ -72,8 +72,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let payloads = lifecycle::run_interruptible("nothing was printed", async {
         let (files, quiet) = (args.files.clone(), args.quiet);
         let read = task::spawn_blocking(move || read(&files, quiet));
-        read.await
-            .map_err(|error| Failure::new(Status::Software, error))?
+        read.await?
     })?;
     if payloads.is_empty() {
         let message = "there is no payload in the input";

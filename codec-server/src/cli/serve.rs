@@ -15,7 +15,7 @@ use temporal_kms_codec_service::{
     telemetry::{Program, Telemetry},
 };
 
-use super::exit::{Failure, Status};
+use super::exit::Failure;
 use crate::{config::LoadedConfig, server::Server};
 
 const PROGRAM: Program = Program::codec_server(env!("CARGO_PKG_VERSION"));
@@ -115,10 +115,7 @@ where
 {
     let work = tokio::spawn(work);
     tokio::select! {
-        done = work => done
-            .map_err(|error| Failure::new(Status::Software, error))?
-            .map(Some)
-            .map_err(Into::into),
+        done = work => done?.map(Some).map_err(Into::into),
         () = stop.cancelled() => Ok(None),
     }
 }

@@ -167,9 +167,7 @@ async fn process(
 /// Reads the input, which must hold payloads.
 async fn read_input(args: &TransformArgs) -> Result<Input, Failure> {
     let (path, limit) = (args.file.clone(), args.max_input);
-    let bytes = tokio::task::spawn_blocking(move || read(&path, limit))
-        .await
-        .map_err(|error| Failure::new(Status::Software, error))??;
+    let bytes = tokio::task::spawn_blocking(move || read(&path, limit)).await??;
     let name = name(&args.file);
     let wrong =
         |error: &dyn std::fmt::Display| Failure::new(Status::Data, format_args!("{name}: {error}"));

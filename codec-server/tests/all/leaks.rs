@@ -3,5 +3,6 @@
 mod answers;
 mod data_key;
 mod memory;
+mod other_processes;
 mod outputs;
 mod own_memory;

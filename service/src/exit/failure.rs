@@ -7,6 +7,7 @@ use std::{
 };
 
 use temporal_kms_codec::{Error, audit::AuditError, kms::ProviderError};
+use tokio::task::JoinError;
 
 use super::{Status, after_signal};
 use crate::{audit::OpenAuditError, namespaces::OpenError, settings::Problems};
@@ -119,6 +120,13 @@ impl From<Error> for Failure {
 impl From<ProviderError> for Failure {
     fn from(error: ProviderError) -> Self {
         Self::new(Status::of_provider(&error), error)
+    }
+}
+
+/// Tells what became of a task, without the message of its panic.
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        Self::new(Status::Software, io::Error::from(error))
     }
 }
 

@@ -23,7 +23,10 @@ pub async fn serve_until_noticed(delay: Duration) {
 pub async fn finish(serving: JoinHandle<()>, grace: Duration) -> bool {
     match timeout(grace, serving).await {
         Ok(Ok(())) => return true,
-        Ok(Err(error)) => tracing::error!(%error, "a listener failed"),
+        Ok(Err(error)) => {
+            let error = std::io::Error::from(error);
+            tracing::error!(%error, "a listener failed");
+        }
         Err(_) => tracing::warn!("the grace time is over; requests in flight are cut off"),
     }
     false

@@ -39,7 +39,8 @@ impl OtlpClient {
 impl HttpClient for OtlpClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let http = self.http.clone();
-        self.runtime.spawn(send(http, request)).await?
+        let sent = self.runtime.spawn(send(http, request)).await;
+        sent.map_err(std::io::Error::from)?
     }
 }
 

@@ -20,7 +20,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(8);
 const DRAIN: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(20);
-const KEPT_LINES: usize = 20_000;
+/// A worker that logs everything prints about 20,000 lines for two tasks.
+const KEPT_LINES: usize = 100_000;
 const SHOWN_LINES: usize = 30;
 
 /// A running program whose output is kept, and which ends with this value.

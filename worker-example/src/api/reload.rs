@@ -23,7 +23,7 @@ enum ReloadError {
     )]
     Unauthenticated,
     #[error("a task failed: {0}; report this as a defect")]
-    Task(#[from] tokio::task::JoinError),
+    Task(#[from] std::io::Error),
 }
 
 /// Reloads the configuration at each trigger, until it is dropped.
@@ -79,7 +79,7 @@ async fn read(
         let live = Live::open(config, Some(&before))?;
         Ok((live, origin.files, needs_restart))
     });
-    reading.await?
+    reading.await.map_err(std::io::Error::from)?
 }
 
 /// Fetches the keys of issuers in the background, those of the configuration that is served now.

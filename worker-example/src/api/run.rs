@@ -51,6 +51,7 @@ pub(super) async fn run(
         Ok::<_, ApiError>((caller, started, client))
     });
     let (caller, started, client) = started.await.map_err(|error| {
+        let error = std::io::Error::from(error);
         tracing::error!(%error, "a task could not be started");
         ApiError::Internal
     })??;

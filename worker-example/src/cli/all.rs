@@ -97,7 +97,7 @@ pub(super) async fn run(
         ))
         .await;
         stop.cancel();
-        if let Err(error) = serving.await {
+        if let Err(error) = serving.await.map_err(std::io::Error::from) {
             tracing::error!(%error, "the API failed");
         }
         Ok::<_, CommandError>(ran?)

@@ -210,7 +210,7 @@ impl Programs {
         if shared.settings.mode != SandboxMode::Off {
             let this = self.clone();
             let confined = spawn_blocking(move || this.confine(spec));
-            spec = confined.await.map_err(io::Error::other)??;
+            spec = confined.await.map_err(io::Error::from)??;
         }
         let child = shared.launcher.launch(spec, input).await?;
         if let Some(pid) = child.pid() {

@@ -380,7 +380,7 @@ async fn expire_logs(settings: &WorkerSettings) {
     loop {
         let workdir = settings.workdir.clone();
         let expired = spawn_blocking(move || log_store::expire(&workdir, age)).await;
-        match expired.map_err(io::Error::other).flatten() {
+        match expired.map_err(io::Error::from).flatten() {
             Ok(0) => {}
             Ok(removed) => {
                 tracing::info!(removed, "removed logs that are older than --log-retention");
@@ -401,7 +401,7 @@ async fn sweep_left(workdir: &Path) {
             proxy::sweep(&workdir, LEFT_AGE)?;
             sandbox::sweep(&workdir, LEFT_AGE)
         });
-        match swept.await.map_err(io::Error::other).flatten() {
+        match swept.await.map_err(io::Error::from).flatten() {
             Ok(0) => {}
             Ok(removed) => tracing::warn!(removed, "removed workspaces of a lost worker"),
             Err(error) => tracing::warn!(%error, "cannot remove workspaces of a lost worker"),

@@ -96,7 +96,7 @@ impl PreparedTask {
 
 async fn remove(task: &TaskId, workspace: Workspace) {
     let removed = spawn_blocking(|| workspace.remove()).await;
-    if let Err(error) = removed.map_err(io::Error::other).flatten() {
+    if let Err(error) = removed.map_err(io::Error::from).flatten() {
         tracing::error!(task = %task, %error, "cannot remove the task's workspace");
     }
 }

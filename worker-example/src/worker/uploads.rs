@@ -60,7 +60,7 @@ impl Uploads {
     async fn store_one(&self, vault: &Vault, object: &str, upload: Upload) -> io::Result<u64> {
         let _turn = self.0.acquire().await.map_err(io::Error::other)?;
         let content = spawn_blocking(move || read(&upload)).await;
-        let content = content.map_err(io::Error::other)??;
+        let content = content.map_err(io::Error::from)??;
         let stored = vault.put_session(object, &content).await;
         stored.map_err(io::Error::other)?;
         Ok(content.len() as u64)

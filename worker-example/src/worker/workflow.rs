@@ -14,8 +14,12 @@ mod webhook;
 
 pub(crate) use webhook::ClaudeTaskWebhook;
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    time::Duration,
+};
 
+use futures::FutureExt as _;
 use temporalio_common::{RetryPolicy, error::ApplicationFailure};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{SyncWorkflowContext, WorkflowContext, WorkflowContextView, WorkflowResult};
@@ -36,6 +40,8 @@ const MARGIN: Duration = Duration::from_mins(5);
 const ATTEMPTS: u32 = 50;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// What is told of a panic in place of its message.
+const PANICKED: &str = "a defect; the worker's log says where";
 
 /// The workflow. Its input is a [`TaskInput`] and its result a [`TaskResult`].
 #[workflow]
@@ -64,11 +70,14 @@ impl ClaudeTask {
         if input.task_id() != Some(task.as_str()) {
             return Err(for_another_task(&task).into());
         }
-        if ctx.patched(STEPS) {
-            steps::run(ctx, &task, input).await
-        } else {
-            legacy::run(ctx, &task, input).await
-        }
+        without_message(async {
+            if ctx.patched(STEPS) {
+                steps::run(ctx, &task, input).await
+            } else {
+                legacy::run(ctx, &task, input).await
+            }
+        })
+        .await
     }
 
     /// The newest events of a task that has ended. Followers ask for them because heartbeats end with the activity.
@@ -131,6 +140,13 @@ impl ClaudeTask {
     }
 }
 
+/// The message of a panic in `work` is replaced. The SDK logs it, and tells it to Temporal unencrypted.
+fn without_message<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .map(|done| done.unwrap_or_else(|_| resume_unwind(Box::new(PANICKED))))
+}
+
 fn until_begun() -> RetryPolicy {
     RetryPolicy::builder()
         .initial_interval(FIRST_PAUSE)
@@ -147,4 +163,21 @@ fn for_another_task(task: &str) -> ApplicationFailure {
         FOR_ANOTHER_TASK.to_owned(),
         TaskResult::new(task, None, None),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fail(secret: &str) {
+        assert_eq!(secret, "another secret", "{secret}");
+    }
+
+    #[tokio::test]
+    async fn the_sdk_gets_no_message_of_a_panic() {
+        let work = without_message(async { fail("sk-ant-secret") });
+        let panic = AssertUnwindSafe(work).catch_unwind().await.unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&PANICKED));
+        assert_eq!(without_message(async { 7 }).await, 7);
+    }
 }

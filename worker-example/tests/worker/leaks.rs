@@ -16,7 +16,7 @@ use dev_servers::{Forms, Process, TemporalOptions, WebhookReceiver, memory_holds
 use integration_tests::{assert_absent, until};
 use nix::{errno::Errno, sys::signal::Signal, unistd::Uid};
 use prost::Message as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{fs, io, os::unix::process::ExitStatusExt as _, path::PathBuf};
 use tempfile::TempDir;
 
@@ -39,8 +39,12 @@ struct Service {
     key: String,
 }
 
+/// The levels of the log, from the least detailed one.
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
 impl Service {
-    async fn start() -> Self {
+    /// A service that logs at this level.
+    async fn start(level: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let options = TemporalOptions {
             database: Some(data.path().join("temporal.db")),
@@ -61,25 +65,13 @@ impl Service {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url().as_str()),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
-            ("RUST_LOG", "debug"),
         ] {
             rig.set(name, value);
         }
-        let mut worker = rig.worker(&[
-            "--sandbox",
-            "required",
-            "--admin-listen",
-            "127.0.0.1:0",
-            "--task-readable",
-            gates.to_str().unwrap(),
-        ]);
-        let admin = worker.wait_for_line(LIMIT, |line| {
-            line.strip_prefix("admin listening on ").map(str::to_owned)
-        });
-        let api = rig.api();
+        let (worker, admin, api) = programs(&mut rig, level);
         let key = repository.key().lines().nth(2).unwrap().to_owned();
         Self {
-            admin: admin.unwrap(),
+            admin,
             data,
             objects,
             repository,
@@ -100,22 +92,71 @@ impl Service {
         self.rig.folder.path().join("gates").join(name)
     }
 
-    fn submit(&self) {
+    /// Ends the worker and the API. What they have logged until then holds no secret.
+    fn stop(&mut self) {
+        self.worker.stop();
+        self.api.process.stop();
+        for process in [&self.worker, &self.api.process] {
+            self.assert_without_secrets("a log", process.output().as_bytes());
+        }
+    }
+
+    /// Starts the worker and the API again, which log at this level.
+    fn start_again(&mut self, level: &str) {
+        (self.worker, self.admin, self.api) = programs(&mut self.rig, level);
+    }
+
+    /// A task that changes its repository.
+    fn request(&self, task: &str) -> Value {
         let tool = json!({"command": hold(&self.gate("run"))});
         let mut request = self.repository.fields();
         for (field, value) in [
-            ("taskId", json!(self.task)),
+            ("taskId", json!(task)),
             ("prompt", json!(format!("Wait [[tool:Bash {tool}]]"))),
             ("anthropicApiKey", json!(self.credential)),
             ("callbackUrl", json!(self.receiver.url())),
             ("allowedTools", json!(["Bash"])),
             ("environmentSecrets", json!({"DEPLOY_TOKEN": self.variable})),
-            ("preExecutionCommands", json!(["echo changed > made.txt"])),
+            (
+                "preExecutionCommands",
+                json!([format!("echo {task} > made.txt")]),
+            ),
         ] {
             request[field] = value;
         }
-        let answer = self.api.post("/run-async", &request);
+        request
+    }
+
+    /// A task that fails because the API refuses its credential.
+    fn refused_request(&self, task: &str) -> Value {
+        let mut request = self.request(task);
+        request["prompt"] = json!("Say hello [[status:401]]");
+        request
+            .as_object_mut()
+            .unwrap()
+            .remove("postExecutionActions");
+        request
+    }
+
+    /// A task that fails before Claude Code starts, with a secret in what its command prints.
+    fn failing_request(&self, task: &str) -> Value {
+        let mut request = self.request(task);
+        request["preExecutionCommands"] = json!(["echo no $DEPLOY_TOKEN >&2; exit 7"]);
+        request
+    }
+
+    fn submit(&self, request: &Value) {
+        let answer = self.api.post("/run-async", request);
         assert_eq!(answer.status, 202, "{}", answer.text);
+    }
+
+    /// Waits for the webhook of a task.
+    async fn webhook(&self, task: &str) -> Value {
+        until("the webhook", async || {
+            let mut accepted = self.receiver.accepted().into_iter();
+            accepted.find(|webhook| webhook["taskId"] == task)
+        })
+        .await
     }
 
     /// Waits until a shell waits for this gate.
@@ -161,8 +202,16 @@ impl Service {
         }
     }
 
-    /// Logs, telemetry and what Temporal tells never hold a secret.
-    async fn assert_told_nowhere(&self) {
+    fn assert_without_secrets(&self, place: &str, bytes: &[u8]) {
+        assert_absent(
+            place,
+            bytes,
+            &[&*self.credential, &self.variable, &self.key],
+        );
+    }
+
+    /// Logs, telemetry and what Temporal tells of tasks never hold a secret.
+    async fn assert_told_nowhere(&self, tasks: &[&str]) {
         let raw = self.rig.raw().await;
         let mut list = self.rig.server.cli();
         let listed = list
@@ -172,16 +221,7 @@ impl Service {
         let metrics = ureq::get(format!("{}/metrics", self.admin)).call().unwrap();
         let sent = self.collector.seen.lock().clone();
         assert!(!sent.is_empty(), "the collector got nothing");
-        let secrets = [&*self.credential, &self.variable, &self.key];
-        for (place, bytes) in [
-            (
-                "the history",
-                raw.history(&self.task, "").await.encode_to_vec(),
-            ),
-            (
-                "the description",
-                raw.describe(&self.task).await.encode_to_vec(),
-            ),
+        let mut told = vec![
             ("the list of workflows", listed.stdout),
             ("the worker's log", self.worker.output().into_bytes()),
             ("the API's log", self.api.process.output().into_bytes()),
@@ -191,10 +231,37 @@ impl Service {
             ),
             ("the metrics", metrics.into_body().read_to_vec().unwrap()),
             ("the telemetry", sent),
-        ] {
-            assert_absent(place, &bytes, &secrets);
+        ];
+        for task in tasks {
+            told.push(("the history", raw.history(task, "").await.encode_to_vec()));
+            told.push(("the description", raw.describe(task).await.encode_to_vec()));
+        }
+        for (place, bytes) in told {
+            self.assert_without_secrets(place, &bytes);
         }
     }
+}
+
+/// The worker, where its health and metrics are, and the API. Both log at this level.
+fn programs(rig: &mut Rig, level: &str) -> (Process, String, Api) {
+    rig.set("RUST_LOG", level);
+    let gates = rig.folder.path().join("gates");
+    let mut worker = rig.worker(&[
+        "--sandbox",
+        "required",
+        "--max-tasks",
+        "3",
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--task-readable",
+        gates.to_str().unwrap(),
+    ]);
+    let admin = worker.wait_for_line(LIMIT, |line| {
+        line.strip_prefix("admin listening on ").map(str::to_owned)
+    });
+    let mut api = rig.command_for_api("api");
+    api.env("RUST_LOG", level);
+    (worker, admin.unwrap(), rig.api_of(api, ""))
 }
 
 /// The form in which the memory of a process holds a secret. `None` also for a process that has ended, and for our own programs
@@ -216,8 +283,8 @@ fn is_closed(error: &io::Error) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_where_they_are_needed_and_nowhere_after_the_task() {
-    let service = Service::start().await;
-    service.submit();
+    let service = Service::start("debug").await;
+    service.submit(&service.request(&service.task));
     service.until_waiting("run").await;
     // The search finds what is there.
     assert_ne!(service.worker_holds(&service.credential), Some(false));
@@ -238,7 +305,7 @@ async fn secrets_are_where_they_are_needed_and_nowhere_after_the_task() {
     let having = environments_with(variable);
     assert!(!having.is_empty());
     assert!(having.iter().all(|pid| of_task.contains(pid)), "{having:?}");
-    service.assert_told_nowhere().await;
+    service.assert_told_nowhere(&[&service.task]).await;
 
     fs::remove_file(service.gate("run")).unwrap();
     service.until_waiting("push").await;
@@ -279,7 +346,51 @@ async fn secrets_are_where_they_are_needed_and_nowhere_after_the_task() {
         })
         .await;
     }
-    service.assert_told_nowhere().await;
+    service.assert_told_nowhere(&[&service.task]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_output_holds_a_secret_at_any_level_of_the_log() {
+    let mut service = Service::start(LEVELS[0]).await;
+    for gate in ["run", "push"] {
+        fs::remove_file(service.gate(gate)).unwrap();
+    }
+    for level in LEVELS {
+        if level != LEVELS[0] {
+            service.start_again(level);
+        }
+        let [done, refused, failing] = ["done", "refused", "failing"].map(fresh);
+        // Side by side.
+        service.submit(&service.request(&done));
+        service.submit(&service.refused_request(&refused));
+        service.submit(&service.failing_request(&failing));
+        for (task, status, says) in [
+            (&done, "completed", ""),
+            (&refused, "failed", "the API answered 401"),
+            (&failing, "failed", "preExecutionCommands"),
+        ] {
+            let webhook = service.webhook(task).await;
+            assert_eq!(webhook["status"], status, "{level}: {webhook}");
+            let error = webhook["error"].as_str().unwrap_or_default();
+            assert!(error.contains(says), "{level}: {webhook}");
+            service.assert_without_secrets("the webhook", webhook.to_string().as_bytes());
+        }
+        let log = service.worker.output();
+        assert!(
+            log.contains("admin listening on "),
+            "{level}: the beginning of the log is lost"
+        );
+        for (name, levels) in [("DEBUG", &LEVELS[3..]), ("TRACE", &LEVELS[4..])] {
+            assert_eq!(
+                log.contains(&format!(" {name} ")),
+                levels.contains(&level),
+                "{level}: {name}"
+            );
+        }
+        let tasks = [&*done, &*refused, &*failing];
+        service.assert_told_nowhere(&tasks).await;
+        service.stop();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

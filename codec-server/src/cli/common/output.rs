@@ -184,7 +184,7 @@ async fn off_the_runtime<T: Send + 'static>(
 ) -> Result<T, Failure> {
     spawn_blocking(call)
         .await
-        .unwrap_or_else(|error| Err(Failure::new(Status::Software, error)))
+        .unwrap_or_else(|error| Err(error.into()))
 }
 
 pub(crate) fn is_standard(path: &Path) -> bool {

@@ -152,13 +152,11 @@ async fn decode_file(
         })
         .buffered(workers * 2);
     while let Some(batch) = decoded.next().await {
-        let batch = batch.map_err(|error| Failure::new(Status::Software, error))?;
+        let batch = batch?;
         report.add(&name, &progress, &batch)?;
         output.write(batch.bytes).await?;
     }
-    reader
-        .await
-        .map_err(|error| Failure::new(Status::Software, error))??;
+    reader.await??;
     progress.finish_and_clear();
     Ok(())
 }

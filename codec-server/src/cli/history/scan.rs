@@ -124,7 +124,5 @@ async fn scan(args: &ScanArgs) -> Result<(Tally, usize), Failure> {
     }
     let (paths, retention, quiet) = (args.paths.clone(), args.retention, args.quiet);
     let scanned = task::spawn_blocking(move || files::scan(&paths, retention, quiet));
-    scanned
-        .await
-        .map_err(|error| Failure::new(Status::Software, error))?
+    scanned.await?
 }

@@ -2,11 +2,15 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
-use crate::support::{CodecServer, DEFAULT, plain, program, text, until};
+use dev_servers::audit_lines;
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::support::{CodecServer, DEFAULT, plain, program, run, text, until};
 
 /// Runs commands in a small disk of their own: `$P` is the program, and the working directory is on the disk.
 fn on_a_small_disk(commands: &str) -> Output {
@@ -174,4 +178,110 @@ fn a_server_whose_audit_log_is_on_a_full_disk_refuses_and_goes_on_when_there_is_
         Err(answer.body)
     });
     assert_eq!(opened, plaintext);
+}
+
+/// A disk of ext4 in a file. A sign makes it fail, and it turns read-only, as most disks of Linux do. A `tmpfs` cannot turn
+/// read-only while a file is open for writing.
+struct FailingDisk {
+    mounted: TempDir,
+    /// The file of the disk, and the sign.
+    folder: TempDir,
+}
+
+impl FailingDisk {
+    fn new() -> Self {
+        Self {
+            mounted: tempfile::tempdir().unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.mounted.path().join("audit")
+    }
+
+    /// The commands of a shell that mount it, as soon as the server before has left it.
+    fn mount(&self) -> String {
+        format!(
+            "PATH=\"$PATH:/usr/sbin:/sbin\"; image='{0}/image'\n\
+             for try in $(seq 600); do [ -z \"$(losetup --associated \"$image\")\" ] && break; sleep 0.1; done\n\
+             mount -o loop,errors=remount-ro \"$image\" '{1}' || exit 99",
+            self.folder.path().display(),
+            self.mounted.path().display()
+        )
+    }
+
+    /// The commands that make and mount it, and wait for the sign.
+    fn make(&self) -> String {
+        format!(
+            "PATH=\"$PATH:/usr/sbin:/sbin\"; truncate -s 8M '{0}/image' && mkfs.ext4 -q '{0}/image' || exit 99\n\
+             {1}\n\
+             mkdir -m 700 '{2}'; device=$(basename \"$(findmnt --noheadings --output SOURCE '{3}')\")\n\
+             (while [ ! -e '{0}/go' ]; do sleep 0.05; done\n\
+             echo test > \"/sys/fs/ext4/$device/trigger_fs_error\") >/dev/null 2>&1 &",
+            self.folder.path().display(),
+            self.mount(),
+            self.log().display(),
+            self.mounted.path().display()
+        )
+    }
+
+    fn fail(&self) {
+        fs::write(self.folder.path().join("go"), "").unwrap();
+    }
+}
+
+#[test]
+fn a_server_whose_audit_log_turns_read_only_refuses_and_keeps_every_line() {
+    let disk = FailingDisk::new();
+    let log = disk.log();
+    let settings = format!(
+        "[audit]\nfolder = '{}'\nsync = \"fsync\"\n{DEFAULT}",
+        log.display()
+    );
+    let mut server = CodecServer::configured_with_a_disk_of_its_own(&disk.make(), &settings);
+    server.wait_for_log("ready: every encrypting key answers");
+    let plaintext = plain(&["a"]);
+    let sealed = server.encode("default", &plaintext);
+    let mut answered = Vec::new();
+    let mut decode = || {
+        let answer = server.call("/decode", "default", &sealed);
+        if answer.status == 200 {
+            answered.push(answer.header("x-request-id").unwrap().to_owned());
+            return Err("the disk is writable");
+        }
+        Ok(answer)
+    };
+    for _ in 0..20 {
+        assert!(decode().is_err(), "the disk is not writable");
+    }
+    disk.fail();
+    until(decode).refused(503, "audit log");
+    let encoded = server.call("/encode", "default", &plaintext);
+    encoded.refused(503, "audit log");
+    assert_eq!(server.admin("/healthz").status, 200);
+    let unready = until(|| {
+        let answer = server.admin("/readyz");
+        let is_ready = answer.status == 200;
+        (!is_ready).then_some(answer).ok_or("it is ready")
+    });
+    assert_eq!(unready.status, 503);
+    assert!(unready.body.contains("audit log"), "{}", unready.body);
+    server.signal(Signal::SIGTERM);
+    assert!(server.wait().success());
+
+    // ext4 stays read-only until it is mounted again.
+    let server = CodecServer::configured_with_a_disk_of_its_own(&disk.mount(), &settings);
+    server.serves();
+    let log = format!("/proc/{}/root{}", server.id(), log.display());
+    let lines = audit_lines(log.as_ref()).unwrap();
+    let requests = lines.iter().filter(|line| line["event"] == "request");
+    let audited: Vec<_> = requests
+        .filter_map(|line| line["request"].as_str())
+        .collect();
+    for request in &answered {
+        assert!(audited.contains(&request.as_str()), "no line of {request}");
+    }
+    let verified = run(&["audit", "verify", &log]);
+    assert!(verified.status.success(), "{}", text(&verified.stdout));
 }

@@ -212,6 +212,7 @@ fn no_output_holds_a_secret_at_any_level_of_the_log() {
         );
         server.signal(Signal::SIGHUP);
         server.signal(Signal::SIGUSR1);
+        // `environ` holds the credentials that are given as variables: `other_processes` tests who reads it.
         for name in ["cmdline", "comm", "status", "limits", "maps"] {
             let content = fs::read(format!("/proc/{}/{name}", server.id())).unwrap();
             outputs.push((format!("/proc/PID/{name}"), content));

@@ -8,7 +8,10 @@ use std::{
 };
 
 use dev_servers::Service;
-use nix::{sys::signal::Signal, unistd::Pid};
+use nix::{
+    sys::signal::Signal,
+    unistd::{Pid, Uid},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use temporal_kms_codec::kms::local::LocalKeyring;
@@ -122,6 +125,18 @@ impl CodecServer {
     pub(crate) fn configured_in_mounts_of_its_own(commands: &str, more: &str) -> Self {
         let mut shell = program_of("unshare");
         shell.args(["--map-root-user", "--mount", "sh"]);
+        Self::configured_after(shell, commands, more)
+    }
+
+    /// As [`configured_in_mounts_of_its_own`](Self::configured_in_mounts_of_its_own), where `commands` may mount disks. Only
+    /// root can do that.
+    pub(crate) fn configured_with_a_disk_of_its_own(commands: &str, more: &str) -> Self {
+        assert!(
+            Uid::effective().is_root(),
+            "this test mounts a disk: run it as root"
+        );
+        let mut shell = program_of("unshare");
+        shell.args(["--mount", "sh"]);
         Self::configured_after(shell, commands, more)
     }
 

@@ -184,7 +184,7 @@ impl Lookup for BoundedLookup {
                 drop(place);
                 found
             });
-            found.await.map_err(io::Error::other)?
+            found.await.map_err(io::Error::from)?
         })
     }
 }

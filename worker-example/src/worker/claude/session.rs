@@ -393,7 +393,7 @@ impl<'a> Following<'a> {
         let redactor = Arc::clone(&self.redactor);
         spawn_blocking(move || redactor.redact(&line).into_owned())
             .await
-            .map_err(io::Error::other)
+            .map_err(io::Error::from)
     }
 
     async fn keep(&mut self, event: &Event, bytes: u64) {

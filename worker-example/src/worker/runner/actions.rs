@@ -86,6 +86,7 @@ impl TaskRunner {
                 return;
             }
             Err(error) => {
+                let error = io::Error::from(error);
                 report.warnings.push(format!("the upload failed: {error}"));
                 return;
             }

@@ -146,7 +146,7 @@ impl TaskRunner {
                 TaskLog::create(&workdir, &id)?,
             ))
         });
-        let (workspace, mut log) = made.await.map_err(io::Error::other)??;
+        let (workspace, mut log) = made.await.map_err(io::Error::from)??;
         if let Some(vault) = &self.vault {
             let stored = StoreLog::open(vault, task).await;
             log.write_to(stored.map_err(io::Error::other)?);
@@ -169,7 +169,11 @@ async fn redactor(
             error.to_string(),
             None,
         )),
-        Err(error) => Err(failures::of_attempt(task.as_str(), kind, error.to_string())),
+        Err(error) => Err(failures::of_attempt(
+            task.as_str(),
+            kind,
+            io::Error::from(error).to_string(),
+        )),
     }
 }
 
