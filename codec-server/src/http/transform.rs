@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
+use memchr::memchr;
 use parking_lot::Mutex;
 use temporal_kms_codec::{
     Codec, Decoder, Error, KnownKeys, Payload, PayloadExt as _, SharedPayload, Undecoded,
@@ -136,12 +137,16 @@ impl Request<'_> {
         if let Some(bytes) = bytes.single() {
             return self.parse_whole(bytes, limits);
         }
-        if let Some(parsed) = self.parse_direct(&bytes.slices(), limits) {
+        let slices = bytes.slices();
+        if let Some(parsed) = self.parse_direct(&slices, limits) {
             return Ok(parsed);
         }
-        share.grow(bytes.len()).await?;
+        // The body in one part. The parser of other forms copies strings with escapes, into memory that it doubles.
+        let has_escapes = slices.iter().any(|part| memchr(b'\\', part).is_some());
+        let copies = bytes.len() * if has_escapes { 4 } else { 1 };
+        share.grow(copies).await?;
         let parsed = self.parse_whole(&bytes.joined(), limits);
-        share.shrink(bytes.len());
+        share.shrink(copies);
         parsed
     }
 

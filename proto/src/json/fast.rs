@@ -1,19 +1,23 @@
 //! The straight way through a body in the form that clients send: `{"payloads":[{"metadata":{…},"data":"…"}]}`.
 //!
-//! It knows objects, lists and plain strings, and gives up at everything else: escapes, `null`, unknown or repeated fields,
+//! It knows objects, lists and strings, and gives up at everything else: names with escapes, `null`, unknown or repeated fields,
 //! externally stored parts, a body above a limit, and every mistake. Then [`read`](super::read) reads the body from its
 //! start, so a body means the same either way, and its errors are told in one place.
+//!
+//! Some clients escape characters of base64: Gson writes `\u003d` for `=`, and PHP `\/` for `/`. The bytes are decoded without a
+//! copy of the text, which would be plaintext that nothing erases.
 //!
 //! A large body is in parts, because memory that grows is copied. It may be cut anywhere. A body with base64 of an unusual form
 //! across a cut is put together first.
 
 use std::{borrow::Cow, collections::btree_map::Entry, mem, sync::Arc};
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::{
     base64::{
-        decode_any_base64, decode_base64_in_pieces, decode_base64_with_room, decode_usual_base64,
+        decode_any_base64, decode_any_base64_in_pieces, decode_base64_in_pieces,
+        decode_base64_with_room, decode_usual_base64,
     },
     limits::{Limits, MAX_METADATA},
 };
@@ -149,8 +153,7 @@ fn metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
         let Entry::Vacant(entry) = metadata.entry(name) else {
             return None;
         };
-        let value = reader.string()?.decoded(Room::default())?;
-        entry.insert(value.into_vec());
+        entry.insert(reader.bytes()?.into_vec());
         if !reader.has_next(b'}')? {
             return Some(metadata.into_inner());
         }
@@ -305,15 +308,81 @@ impl<'b> Reader<'b> {
             *self = ahead;
             return Some(data);
         }
-        match self.string()? {
-            Text::Whole(text) => {
+        let before = self.clone();
+        match self.string() {
+            Some(Text::Whole(text)) => {
                 let data = decode_usual_base64(text, room);
                 // No other form is tried twice.
                 self.last_data = data.as_ref().map_or(0, |_| text.len());
                 data.or_else(|| decode_any_base64(text, room))
             }
-            pieces @ Text::Pieces(_) => pieces.decoded(room),
+            Some(pieces @ Text::Pieces(_)) => pieces.decoded(room),
+            None => {
+                *self = before;
+                self.escaped_bytes(room)
+            }
         }
+    }
+
+    /// The bytes of a string in base64.
+    fn bytes(&mut self) -> Option<Data> {
+        let before = self.clone();
+        if let Some(text) = self.string() {
+            return text.decoded(Room::default());
+        }
+        *self = before;
+        self.escaped_bytes(Room::default())
+    }
+
+    /// The bytes of a string in base64 with escapes.
+    fn escaped_bytes(&mut self, room: Room) -> Option<Data> {
+        self.token(b'"')?;
+        let pieces = Unescaped(self.clone());
+        let mut read = pieces.clone();
+        let length = read.by_ref().map(<[u8]>::len).sum();
+        let Unescaped(mut behind) = read;
+        if behind.byte()? != b'"' {
+            return None;
+        }
+        let data = decode_any_base64_in_pieces(length, &pieces, room)?;
+        *self = behind;
+        Some(data)
+    }
+
+    /// Skips one byte.
+    fn byte(&mut self) -> Option<u8> {
+        self.go_over();
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    /// Skips the escape of a character that base64 can have. Nothing is skipped if it is another one.
+    fn escape(&mut self) -> Option<&'static [u8]> {
+        let mut ahead = self.clone();
+        let character = ahead.escaped_ascii()?;
+        let at = memchr(character, CHARACTERS)?;
+        *self = ahead;
+        CHARACTERS.get(at..=at)
+    }
+
+    /// The character of an escape, if it is ASCII. It may stop within the escape.
+    fn escaped_ascii(&mut self) -> Option<u8> {
+        if self.byte()? != b'\\' {
+            return None;
+        }
+        match self.byte()? {
+            b'/' => Some(b'/'),
+            b'u' if self.byte()? == b'0' && self.byte()? == b'0' => {
+                let (high, low) = (self.hex_digit()?, self.hex_digit()?);
+                u8::try_from(high * 16 + low).ok()
+            }
+            _ => None,
+        }
+    }
+
+    fn hex_digit(&mut self) -> Option<u32> {
+        char::from(self.byte()?).to_digit(16)
     }
 
     /// The text before `end`, where a quote must be.
@@ -332,6 +401,30 @@ impl<'b> Reader<'b> {
     }
 }
 
+/// The characters of base64 in both alphabets.
+const CHARACTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=";
+
+/// The pieces of a string in base64: its text between the escapes, and the character of each escape. They end at the quote behind
+/// the string, or at something that base64 cannot have.
+#[derive(Clone)]
+struct Unescaped<'b>(Reader<'b>);
+
+impl<'b> Iterator for Unescaped<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        let reader = &mut self.0;
+        reader.go_over();
+        let end = end_of_text(reader.rest).unwrap_or(reader.rest.len());
+        if end == 0 {
+            return reader.escape();
+        }
+        let (text, rest) = reader.rest.split_at_checked(end)?;
+        reader.rest = rest;
+        Some(text)
+    }
+}
+
 /// Where a string ends, or has an escape.
 fn end_of_text(rest: &[u8]) -> Option<usize> {
     memchr2(b'"', b'\\', rest)
@@ -339,6 +432,10 @@ fn end_of_text(rest: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{
+        Engine as _,
+        engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
+    };
     use proptest::{collection, prelude::*, sample::select};
 
     use super::*;
@@ -375,6 +472,7 @@ mod tests {
             r#"{"payloads":[{"metadata":{},"data":""}]}"#,
             r#"{"payloads":[{"metadata":{"encoding":"anNvbi9wbGFpbg=="},"data":"MQ=="}]}"#,
             r#"{"payloads":[{"data":"MQ==","metadata":{"encoding":"anNvbi9wbGFpbg"}}]}"#,
+            r#"{"payloads":[{"data":"\u0051Q\u003d\u003D","metadata":{"a":"\/w\u003d="}}]}"#,
             "{ \"payloads\" : [\n {\t\"metadata\" : { \"a\" : \"QQ==\" , \"b\":\"_w\" }\r } , {} ] } \n",
         ] {
             assert!(read(usual).is_some(), "{usual}");
@@ -390,8 +488,18 @@ mod tests {
             r#"{"payloads":[null]}"#,
             r#"{"payloads":[{"metadata":null}]}"#,
             r#"{"payloads":[{"data":null}]}"#,
-            r#"{"payloads":[{"data":"\u0051Q=="}]}"#,
+            r#"{"payloads":[{"data":"Q\nQ=="}]}"#,
+            r#"{"payloads":[{"data":"\u0151Q=="}]}"#,
+            r#"{"payloads":[{"data":"\u+51Q=="}]}"#,
+            r#"{"payloads":[{"data":"\u 51Q=="}]}"#,
+            r#"{"payloads":[{"data":"\Q=="}]}"#,
+            r#"{"payloads":[{"data":"QQ=\u"}]}"#,
+            r#"{"payloads":[{"data":"QQ==\ "}]}"#,
+            r#"{"payloads":[{"data":"\u0022"}]}"#,
+            r#"{"payloads":[{"data":"QQ\u003d"#,
+            r#"{"payloads":[{"data":"+_\u003d="}]}"#,
             r#"{"payloads":[{"metadata":{"\u0061":"QQ=="}}]}"#,
+            r#"{"payloads":[{"metadata":{"a":"\u005c"}}]}"#,
             r#"{"payloads":[{"externalPayloads":[]}]}"#,
             r#"{"payloads":[{"unknown":"QQ=="}]}"#,
             r#"{"payloads":[{"data":"","data":""}]}"#,
@@ -511,6 +619,7 @@ mod tests {
                 "{", "}", "[", "]", ":", ",", "\"payloads\":[{\"metadata\":{", "\"data\"", "\"metadata\"", "\"encoding\":\"QQ==\"",
                 "\"metadata\":{\"a\":\"QQ==\"}", "},{", "}]}", "{\"payloads\":[{", "\"b\":\"_-8\"", "null", "\"QQ==\"",
                 "\"\"", " ", "\n", "1", "\\", "\"\\u0061\"", "\u{1}", "é",
+                "\"\\u0051Q\\u003d=\"", "\"\\/w\\u003D\"", "\"\\u002d_8\"", "\"c\":\"QQ\\u003d\\u003d\"", "\"\\n\"",
             ]), 0..16),
             is_begun in any::<bool>(),
             cuts in collection::vec(0usize..120, 0..6),
@@ -533,7 +642,7 @@ mod tests {
         /// Data of few lengths, so that one is often as long as the last one, and texts that are no base64.
         #[test]
         fn data_of_any_length_and_form_are_read_alike(
-            texts in collection::vec("[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{6}==|[A-Za-z0-9_-]{4}|[A-Za-z0-9]{2}|[A-Z=\"\\\\ ,]{0,5}", 1..4),
+            texts in collection::vec("[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{6}==|[A-Za-z0-9_-]{4}|[A-Za-z0-9]{2}|[A-Z=\"\\\\ ,]{0,5}|([A-Za-z0-9+/]|\\\\/|\\\\u00[2-7][0-9a-fA-F]){0,8}(=|\\\\u003[dD]){0,2}", 1..4),
             cuts in collection::vec(0usize..90, 0..4),
         ) {
             let payloads: Vec<_> = texts.iter().map(|text| format!(r#"{{"data":"{text}"}}"#)).collect();
@@ -545,6 +654,40 @@ mod tests {
             for fast in [read(&body), in_parts].into_iter().flatten() {
                 prop_assert_eq!(Ok(fast), slow.clone());
             }
+        }
+
+        /// Base64 with escapes is read the straight way, in any form and wherever the body is cut.
+        #[test]
+        fn escapes_in_base64_are_read_the_straight_way(
+            bytes in collection::vec(any::<u8>(), 0..70),
+            form in 0usize..4,
+            escapes in collection::vec(0usize..5, 1..9),
+            cuts in collection::vec(0usize..400, 0..6),
+        ) {
+            let engines = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD];
+            let text = engines[form].encode(&bytes);
+            let escape = |(character, how): (char, &usize)| match how {
+                0 => format!("\\u{:04x}", u32::from(character)),
+                1 => format!("\\u{:04X}", u32::from(character)),
+                2 if character == '/' => "\\/".to_owned(),
+                _ => character.to_string(),
+            };
+            let mut text: String = text.chars().zip(escapes.iter().cycle()).map(escape).collect();
+            // Without any escape, other forms must be in one part.
+            text.insert_str(0, "\\u0041AA\\u0041");
+            let body = format!(r#"{{"payloads":[{{"metadata":{{"a":"{text}"}},"data":"{text}"}}]}}"#);
+            let data = [vec![0; 3], bytes].concat();
+            let metadata = [("a".to_owned(), data.clone())].into();
+            let expected = vec![Payload { metadata, data, external_payloads: vec![] }];
+            let slow = parse_any_payloads(body.as_bytes(), &LIMITS).map(|all| all.payloads);
+            prop_assert_eq!(slow, Ok(expected.clone()));
+            prop_assert_eq!(read(&body), Some(expected.clone()));
+            let parts = cut(body.as_bytes(), &cuts);
+            let in_parts = payloads_in_parts(&parts, &LIMITS, ROOM, &mut None);
+            let unshared = |all: Vec<SharedPayload>| -> Vec<Payload> {
+                all.into_iter().map(SharedPayload::into_payload).collect()
+            };
+            prop_assert_eq!(in_parts.map(unshared), Some(expected));
         }
 
         /// What is written is read the straight way, and damage to it is read in the same way by both or by one only.

@@ -133,6 +133,26 @@ async fn a_body_is_decoded_wherever_it_is_cut() {
     }
 }
 
+/// Such a body takes the other parser, because of its unknown member.
+#[tokio::test(start_paused = true)]
+async fn copies_of_strings_with_escapes_are_counted() {
+    let (folder, _) = sealed().await;
+    let served = sealing(&folder);
+    let known = KnownMetadata::default();
+    let limits = Limits {
+        max_memory: 4 << 20,
+        ..Limits::default()
+    };
+    let text = "QUFB".repeat(256 << 10);
+    for (end, is_refused) in [("==", false), (r"\u003d=", true)] {
+        let body = format!(r#"{{"payloads":[{{"data":"{text}QQ{end}"}}],"more":null}}"#);
+        let (head, tail) = body.as_bytes().split_at(100);
+        let done = run_parts(&served, Operation::Encode, &[head, tail], &limits, &known).await;
+        assert_eq!(matches!(done, Err(RequestError::Busy)), is_refused, "{end}");
+        assert_eq!(done.is_err(), is_refused, "{end}");
+    }
+}
+
 #[tokio::test]
 async fn metadata_are_learned_from_what_is_decoded() {
     let (folder, body) = sealed().await;
