@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use temporal_kms::faulty::{Answer, FaultyKey};
 use temporal_kms_codec::{
-    Compression, Namespace,
+    Compression, Namespace, PlaintextPolicy,
     kms::{KeyProvider, ProviderErrorKind, local::LocalKeyring},
 };
 use tokio::time::timeout;
@@ -163,6 +163,29 @@ async fn metadata_are_learned_from_what_is_decoded() {
         done.unwrap();
         assert_eq!(known.load().is_some(), is_learned);
     }
+}
+
+#[tokio::test]
+async fn metadata_of_payloads_that_are_not_opened_are_not_learned() {
+    let (_folder, body) = sealed().await;
+    let (limits, known) = (Limits::default(), KnownMetadata::default());
+    let disabled = failing(ProviderErrorKind::KeyDisabled, OnUndecodable::Placeholder);
+    let done = run_parts(&disabled, Operation::Decode, &[&body], &limits, &known).await;
+    assert_eq!(done.unwrap().placeholders, [0]);
+    assert!(known.load().is_none());
+
+    let namespace = Namespace::new("default").unwrap();
+    let builder = Codec::builder(namespace).encrypt_with(FaultyKey::new("default"));
+    let codec = builder.plaintext_policy(PlaintextPolicy::Allow).build();
+    let passing = NamespaceCodec::new(codec.unwrap(), OnUndecodable::Fail);
+    let other = Payload {
+        metadata: [("encoding".to_owned(), b"binary/other-kms".to_vec())].into(),
+        ..Payload::default()
+    };
+    let body = json::write_payloads(&[other]);
+    let done = run_parts(&passing, Operation::Decode, &[&body], &limits, &known).await;
+    assert_eq!(text(done.unwrap()).await, body);
+    assert!(known.load().is_none());
 }
 
 #[tokio::test]
