@@ -16,7 +16,7 @@ use temporal_kms_codec_proto::json::BodyPieces;
 use super::{memory::Share, request_error::RequestError};
 
 /// How much text is written at once. Most answers are one piece, because each piece takes the system a call and the HTTP library a
-/// turn. Longer answers need no more memory than this beside their payloads.
+/// turn. Longer answers need no more memory than this beside their payloads, and the text of their metadata.
 const PIECE: usize = 4 << 20;
 
 /// The payloads of an answer, which are written when the client reads them. They cannot fail. Plaintext is erased when it is
@@ -38,9 +38,9 @@ impl AnswerBody {
         mut share: Share,
     ) -> Result<Self, RequestError> {
         let pieces = BodyPieces::new(payloads.into_inner(), is_secret.then_some(erase));
-        let piece = pieces.left().min(PIECE);
-        share.grow(piece).await?;
-        share.keep(memory + piece);
+        let text = pieces.left().min(PIECE) + pieces.held_beside();
+        share.grow(text).await?;
+        share.keep(memory + text);
         Ok(Self {
             pieces,
             is_secret,
@@ -92,5 +92,43 @@ impl Drop for Piece {
         if self.is_secret {
             erase_vec(&mut self.text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use temporal_kms_codec::payload::Metadata;
+
+    use super::*;
+    use crate::http::memory::Memory;
+
+    /// The metadata of a payload, and the length of their base64.
+    const METADATA: usize = 6 << 20;
+    const TEXT: usize = METADATA / 3 * 4;
+
+    async fn answer(max_memory: usize) -> Result<AnswerBody, RequestError> {
+        let metadata = Metadata::from([("a".to_owned(), vec![7; METADATA])]);
+        let payload = SharedPayload::new(Arc::new(metadata), Vec::new());
+        let mut share = Memory::new(max_memory).share();
+        share.try_grow(METADATA)?;
+        AnswerBody::new(Plain::new(vec![payload]), METADATA, true, share).await
+    }
+
+    #[tokio::test]
+    async fn long_metadata_are_counted_as_often_as_they_are_held() {
+        // As a payload, in the text of the metadata and in the text that is not sent yet. Beside them is a piece.
+        let held = METADATA + 2 * TEXT + PIECE;
+        let mut answer = answer(64 << 20).await.unwrap();
+        let piece = answer.frame().await;
+        assert!(piece.is_some());
+        let counted = answer.share.bytes();
+        assert!((held..held + 100).contains(&counted), "{held}: {counted}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_whose_metadata_exceed_the_memory_is_refused() {
+        let refused = answer(METADATA + PIECE + TEXT).await;
+        assert!(matches!(refused, Err(RequestError::Busy)));
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
-use temporal_kms_codec::PayloadExt;
+use temporal_kms_codec::{PayloadExt, payload::Plain};
 use temporal_kms_codec_proto::json;
 
 static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"metadata\""));
@@ -15,7 +15,12 @@ static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"metad
 pub(super) fn is_shown_ciphertext(value: &[u8]) -> bool {
     let data = value.trim_ascii();
     let may_be = data.starts_with(b"{") && FINDER.find(data).is_some();
-    may_be && json::parse_payload(data).is_ok_and(|shown| is_sealed(&shown))
+    if !may_be {
+        return false;
+    }
+    // It can be a value like any other, so it is erased.
+    let shown = json::parse_payload(data).map(Plain::new);
+    shown.is_ok_and(|shown| is_sealed(&*shown))
 }
 
 /// Whether a payload is marked as encrypted.
@@ -32,7 +37,9 @@ fn is_encrypted(encoding: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use dev_servers::{Masked, own_memory_holds};
     use serde_json::json;
+    use zeroize::Zeroizing;
 
     use super::*;
 
@@ -70,5 +77,24 @@ mod tests {
         ] {
             assert!(!is_shown_ciphertext(other.as_bytes()), "{other}");
         }
+    }
+
+    /// What was freed and not erased stays in memory for a while. Allocators write at its ends, so the secret is in its middle.
+    #[test]
+    fn no_copy_of_a_value_is_left_in_memory() {
+        const FILLER: [u8; 400] = [b'-'; 400];
+
+        let secret = Masked::of((0..40).map(|at: u8| at.wrapping_mul(83) ^ 0x35));
+        let mut data = Zeroizing::new(Vec::<u8>::with_capacity(3 * FILLER.len()));
+        data.extend(FILLER);
+        data.extend(secret.bytes());
+        data.extend(FILLER);
+        let shown = json!({"metadata": {"note": "bm90ZQ=="}, "data": STANDARD.encode(&*data)});
+        let value = shown.to_string();
+        assert!(own_memory_holds(&secret).unwrap());
+        drop(data);
+        assert!(!own_memory_holds(&secret).unwrap());
+        assert!(!is_shown_ciphertext(value.as_bytes()));
+        assert!(!own_memory_holds(&secret).unwrap(), "it is still in memory");
     }
 }

@@ -4,6 +4,7 @@ mod answered;
 mod decode;
 mod room;
 
+use memchr::memchr;
 use temporal_kms_codec::{Codec, SharedPayload, payload::Plain};
 use temporal_kms_codec_proto::{self as proto, OncePerMetadata, json};
 use temporal_kms_codec_service::namespaces::NamespaceCodec;
@@ -12,7 +13,7 @@ use self::{answered::Answered, room::total};
 use super::{
     answer_body::AnswerBody,
     body::{Parts, Received},
-    known_metadata::{self, KnownMetadata},
+    known_metadata::{self, KnownMetadata, SeenMetadata},
     memory::Share,
     placeholder,
     request_error::RequestError,
@@ -52,6 +53,8 @@ struct Parsed {
     payloads: Plain<Vec<SharedPayload>>,
     /// Whether the direct reader read it. Then it has no other members, which could hold secrets.
     is_direct: bool,
+    /// Metadata that are known once their payload is opened.
+    seen: Option<SeenMetadata>,
 }
 
 impl Parsed {
@@ -99,6 +102,9 @@ impl Request<'_> {
         if answered.payloads.len() != count {
             return Err(RequestError::Miscounted);
         }
+        if let Some(seen) = parsed.seen {
+            self.learn(seen, &answered);
+        }
         // Ciphertext needs no erasing.
         let is_secret = self.operation != Operation::Encode;
         answered.write(share, is_secret).await
@@ -114,12 +120,16 @@ impl Request<'_> {
         if let Some(bytes) = bytes.single() {
             return self.parse_whole(bytes, limits);
         }
-        if let Some(parsed) = self.parse_direct(&bytes.slices(), limits) {
+        let slices = bytes.slices();
+        if let Some(parsed) = self.parse_direct(&slices, limits) {
             return Ok(parsed);
         }
-        share.grow(bytes.len()).await?;
+        // The body in one part. The parser of other forms copies strings with escapes, into memory that it doubles.
+        let has_escapes = slices.iter().any(|part| memchr(b'\\', part).is_some());
+        let copies = bytes.len() * if has_escapes { 4 } else { 1 };
+        share.grow(copies).await?;
         let parsed = self.parse_whole(&bytes.joined(), limits);
-        share.shrink(bytes.len());
+        share.shrink(copies);
         parsed
     }
 
@@ -130,27 +140,41 @@ impl Request<'_> {
         Ok(Parsed {
             payloads: Plain::new(json::parse_any_shared_payloads(bytes, limits)?),
             is_direct: false,
+            seen: None,
         })
     }
 
     /// Reads a body in the form that most clients send.
     fn parse_direct(&self, parts: &[&[u8]], limits: &json::Limits) -> Option<Parsed> {
         // What callers encode says nothing of the envelopes to come.
-        let payloads = if self.operation == Operation::Encode {
+        let (payloads, seen) = if self.operation == Operation::Encode {
             let mut last = Some(known_metadata::OF_VALUES.as_last());
-            json::parse_shared_payloads_in_parts(parts, limits, Codec::SEALING_ROOM, &mut last)?
+            let room = Codec::SEALING_ROOM;
+            let payloads = json::parse_shared_payloads_in_parts(parts, limits, room, &mut last)?;
+            (payloads, None)
         } else {
             let known = self.known_metadata.load();
             let mut last = known.as_ref().map(|known| known.as_last());
             let room = proto::Room::default();
             let payloads = json::parse_shared_payloads_in_parts(parts, limits, room, &mut last)?;
-            self.known_metadata.learn(known.as_deref(), &last);
-            payloads
+            let seen = SeenMetadata::new(known.as_deref(), &last, &payloads);
+            (payloads, seen)
         };
         Some(Parsed {
             payloads: Plain::new(payloads),
             is_direct: true,
+            seen,
         })
+    }
+
+    /// Keeps metadata whose payload was opened.
+    fn learn(&self, seen: SeenMetadata, answered: &Answered) {
+        let index = seen.index();
+        if let Some(payload) = answered.payloads.get(index)
+            && !answered.placeholders.contains(&index)
+        {
+            self.known_metadata.learn(seen, payload);
+        }
     }
 
     async fn encode(&self, payloads: Plain<Vec<SharedPayload>>) -> Result<Answered, RequestError> {

@@ -4,9 +4,15 @@
 //! key is at hand. A payload that needs more than that, or that is refused, is decoded the other way
 //! ([`decode`](super::decode)), which also tells what is wrong with it.
 
-use std::{fmt, marker::PhantomData, mem, ops::Range, sync::Arc};
+use std::{
+    fmt,
+    marker::PhantomData,
+    mem,
+    ops::Range,
+    sync::{Arc, LazyLock, OnceLock},
+};
 
-use temporal_kms::support::SecretVec;
+use temporal_kms::support::{MemoryBudget, SecretVec, TakenMemory};
 use temporal_kms_codec_proto::{Metadata, PayloadParts, SharedPayload};
 
 use super::{
@@ -24,11 +30,17 @@ use crate::{
 /// The size of metadata that a codec keeps, in bytes. Those of an envelope with several recipients have a few KiB.
 const MAX_KEPT_METADATA: usize = 16 << 10;
 
+/// The memory of what all codecs of the process keep. A server can have thousands of them. When it is used up, others keep
+/// nothing, and read the metadata of each request.
+static KEPT: LazyLock<MemoryBudget> = LazyLock::new(|| MemoryBudget::new(8 << 20));
+
 /// What the metadata of an envelope say. It depends on the metadata and the codec only, so the codec keeps the last one.
 pub(crate) struct ReadEnvelope {
     metadata: Metadata,
     context: EncryptionContext,
     choice: FirstChoice,
+    /// The memory that it takes as the kept one.
+    taken: OnceLock<TakenMemory>,
 }
 
 /// Decodes payloads whose data keys are known; made by [`Decoder::known`](super::decode::Decoder::known).
@@ -152,6 +164,7 @@ impl<'c> KnownKeys<'c> {
         self.decrypted += 1;
         if !mem::replace(&mut last.has_opened, true) {
             DecryptionKeys::note_known(&last.envelope.choice);
+            self.codec.keep(&last.envelope, &KEPT);
         }
         Ok(decrypted)
     }
@@ -196,12 +209,25 @@ impl Drop for KnownKeys<'_> {
     }
 }
 
-/// Whether the metadata may stay in memory until other metadata replace them. A caller can add entries of any size.
-fn is_small(metadata: &Metadata) -> bool {
-    let sizes = metadata
-        .iter()
-        .map(|(name, value)| name.len().saturating_add(value.len()));
-    sizes.fold(0, usize::saturating_add) <= MAX_KEPT_METADATA
+impl ReadEnvelope {
+    /// The bytes of the metadata.
+    fn content(&self) -> usize {
+        let entries = self.metadata.iter();
+        let sizes = entries.map(|(name, value)| name.len().saturating_add(value.len()));
+        sizes.fold(0, usize::saturating_add)
+    }
+
+    /// Roughly the memory that it takes.
+    fn footprint(&self) -> usize {
+        /// The place of an entry in its map, and two allocations.
+        const ENTRY: usize = 128;
+        /// The rest, and the first node of each map.
+        const OTHER: usize = 2 << 10;
+
+        let entries = self.metadata.len() + self.context.iter().count();
+        // The context is a part of the metadata. It is kept as pairs and as bytes, too.
+        3 * self.content() + entries * ENTRY + OTHER
+    }
 }
 
 impl Last {
@@ -219,12 +245,8 @@ impl Codec {
         let codec = &self.0;
         let kept = codec.last_envelope.load_full();
         let kept = kept.filter(|envelope| envelope.metadata == *metadata);
-        let is_kept = kept.is_some();
         let envelope = kept.or_else(|| self.read_envelope(metadata).map(Arc::new))?;
         let key = codec.opening.decryption.known(&envelope.choice)?;
-        if !is_kept && is_small(metadata) {
-            codec.last_envelope.store(Some(Arc::clone(&envelope)));
-        }
         Some(Last {
             additional: AdditionalData::new(&envelope.context),
             envelope,
@@ -232,6 +254,24 @@ impl Codec {
             key,
             has_opened: false,
         })
+    }
+
+    /// Keeps an envelope that has opened in place of the last one. A caller can make up metadata, and add entries of any size.
+    fn keep(&self, envelope: &Arc<ReadEnvelope>, budget: &MemoryBudget) {
+        if envelope.taken.get().is_some() || envelope.content() > MAX_KEPT_METADATA {
+            return;
+        }
+        let (last, footprint) = (&self.0.last_envelope, envelope.footprint());
+        let taken = budget.take(footprint).or_else(|| {
+            // The last one gives its memory back.
+            last.store(None);
+            budget.take(footprint)
+        });
+        if let Some(taken) = taken
+            && envelope.taken.set(taken).is_ok()
+        {
+            last.store(Some(Arc::clone(envelope)));
+        }
     }
 
     /// Reads the metadata of an envelope, and checks them against the policy, as [`read`](Self::read) does.
@@ -248,6 +288,7 @@ impl Codec {
             choice: decryption.first_choice(&recipients, &context)?,
             metadata: metadata.clone(),
             context,
+            taken: OnceLock::new(),
         })
     }
 }
@@ -272,5 +313,91 @@ impl fmt::Debug for KnownKeys<'_> {
 impl fmt::Debug for Undecoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Undecoded(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temporal_kms::faulty::FaultyKey;
+
+    use super::*;
+    use crate::Namespace;
+
+    /// A codec, and a payload that it has sealed and opened once. So its data key is known.
+    async fn codec() -> (Codec, Payload) {
+        let builder = Codec::builder(Namespace::new("default").unwrap());
+        let codec = builder.encrypt_with(FaultyKey::new("default")).build();
+        let codec = codec.unwrap();
+        let payload = Payload {
+            data: b"secret".to_vec(),
+            ..Payload::default()
+        };
+        let sealed = codec.encode(vec![payload]).await.unwrap().remove(0);
+        codec.decode(vec![sealed.clone()]).await.unwrap();
+        (codec, sealed)
+    }
+
+    fn kept(codec: &Codec) -> Option<Metadata> {
+        let kept = codec.0.last_envelope.load_full();
+        kept.map(|envelope| envelope.metadata.clone())
+    }
+
+    /// The payload with an entry that no codec reads.
+    fn with_entry(sealed: &Payload, length: usize) -> Payload {
+        let mut sealed = sealed.clone();
+        sealed
+            .metadata
+            .insert("note".to_owned(), vec![b'x'; length]);
+        sealed
+    }
+
+    #[tokio::test]
+    async fn only_metadata_of_a_payload_that_has_opened_are_kept() {
+        let (codec, sealed) = codec().await;
+        codec.decode(vec![sealed.clone()]).await.unwrap();
+        assert_eq!(kept(&codec).as_ref(), Some(&sealed.metadata));
+        let mut changed = with_entry(&sealed, 9);
+        if let Some(last) = changed.data.last_mut() {
+            *last ^= 1;
+        }
+        codec.decode(vec![changed]).await.unwrap_err();
+        assert_eq!(kept(&codec).as_ref(), Some(&sealed.metadata));
+        let other = with_entry(&sealed, 9);
+        codec.decode(vec![other.clone()]).await.unwrap();
+        assert_eq!(kept(&codec), Some(other.metadata));
+    }
+
+    #[tokio::test]
+    async fn large_metadata_are_not_kept() {
+        let (codec, sealed) = codec().await;
+        codec.decode(vec![sealed.clone()]).await.unwrap();
+        let large = with_entry(&sealed, MAX_KEPT_METADATA);
+        codec.decode(vec![large]).await.unwrap();
+        assert_eq!(kept(&codec), Some(sealed.metadata));
+    }
+
+    #[tokio::test]
+    async fn no_more_is_kept_than_all_codecs_may_keep_together() {
+        let ((codec, sealed), (other, others)) = (codec().await, codec().await);
+        let read = || Arc::new(codec.read_envelope(&sealed.metadata).unwrap());
+        codec.0.last_envelope.store(None);
+        codec.keep(&read(), &MemoryBudget::new(1));
+        assert_eq!(kept(&codec), None);
+
+        let budget = MemoryBudget::new(read().footprint());
+        codec.keep(&read(), &budget);
+        assert_eq!(kept(&codec).as_ref(), Some(&sealed.metadata));
+        assert_eq!(budget.left(), 0);
+        other.0.last_envelope.store(None);
+        let envelope = Arc::new(other.read_envelope(&others.metadata).unwrap());
+        other.keep(&envelope, &budget);
+        assert_eq!(kept(&other), None);
+        // What takes the place of the last one takes its memory.
+        let next = read();
+        codec.keep(&next, &budget);
+        assert!(next.taken.get().is_some());
+        codec.0.last_envelope.store(None);
+        drop(next);
+        assert_eq!(budget.left(), read().footprint());
     }
 }

@@ -37,6 +37,7 @@ mod grants;
 mod key_origin;
 mod key_service;
 mod key_setup;
+mod memory_budget;
 mod provider;
 mod public_key;
 mod quoting;

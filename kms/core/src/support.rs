@@ -10,6 +10,7 @@ pub use crate::{
         random,
     },
     environment::{is_plain_name, variable},
+    memory_budget::{MemoryBudget, TakenMemory},
     quoting::{shell_command, shell_word, terraform_string},
     shown::shown,
     signature::TINK_PREFIX,

@@ -28,15 +28,36 @@ pub(super) fn decode_base64_with_room(text: &[u8], room: Room) -> Option<Data> {
 /// As [`decode_base64_with_room`], for a text in the usual form. `None` for any other form.
 pub(super) fn decode_usual_base64(text: &[u8], room: Room) -> Option<Data> {
     let buffer = Buffer::new(text.len(), room);
-    buffer.decoded(|bytes| base64_simd::STANDARD.decode_append(text, bytes).is_ok())
+    buffer.decoded(|bytes| usual(text, bytes))
 }
 
 /// As [`decode_base64_with_room`], for a text in pieces and in the usual form. `None` for any other form.
 pub(super) fn decode_base64_in_pieces(pieces: &[&[u8]], room: Room) -> Option<Data> {
-    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+    let length = pieces.iter().map(|piece| piece.len()).sum();
+    decode_in_pieces(length, pieces.iter().copied(), room, usual)
+}
+
+/// As [`decode_base64_with_room`], for a text of this length in pieces.
+pub(super) fn decode_any_base64_in_pieces<'t>(
+    length: usize,
+    pieces: &(impl Iterator<Item = &'t [u8]> + Clone),
+    room: Room,
+) -> Option<Data> {
+    let decoders: [Decode; 3] = [usual, standard, url_safe];
+    let mut decoders = decoders.into_iter();
+    decoders.find_map(|decode| decode_in_pieces(length, pieces.clone(), room, decode))
+}
+
+fn decode_in_pieces<'t>(
+    length: usize,
+    pieces: impl Iterator<Item = &'t [u8]>,
+    room: Room,
+    decode: Decode,
+) -> Option<Data> {
     let mut decoded = Decoded {
         buffer: Buffer::new(length, room),
         is_padded: false,
+        decode,
     };
     // The beginning of a quantum whose end is in the next piece.
     let mut begun = Zeroizing::new(Vec::with_capacity(QUANTUM));
@@ -52,7 +73,24 @@ pub(super) fn decode_base64_in_pieces(pieces: &[&[u8]], room: Room) -> Option<Da
         decoded.append(quanta)?;
         begun.extend_from_slice(rest);
     }
-    begun.is_empty().then(|| decoded.buffer.into_data())
+    // The last quantum can be shorter where a form has no padding.
+    decoded.append(&begun)?;
+    Some(decoded.buffer.into_data())
+}
+
+/// Appends the bytes of a text to those that have room for it. `false` for a text that is not in its form.
+type Decode = fn(&[u8], &mut Vec<u8>) -> bool;
+
+fn usual(text: &[u8], bytes: &mut Vec<u8>) -> bool {
+    base64_simd::STANDARD.decode_append(text, bytes).is_ok()
+}
+
+fn standard(text: &[u8], bytes: &mut Vec<u8>) -> bool {
+    STANDARD.decode_vec(text, bytes).is_ok()
+}
+
+fn url_safe(text: &[u8], bytes: &mut Vec<u8>) -> bool {
+    URL_SAFE.decode_vec(text, bytes).is_ok()
 }
 
 /// What is decoded into. A decoder that fails leaves the beginning of the plaintext in it, so it is erased.
@@ -99,6 +137,7 @@ const QUANTUM: usize = 4;
 struct Decoded {
     buffer: Buffer,
     is_padded: bool,
+    decode: Decode,
 }
 
 impl Decoded {
@@ -110,17 +149,17 @@ impl Decoded {
         if mem::replace(&mut self.is_padded, *last == b'=') {
             return None;
         }
-        let bytes = &mut *self.buffer.bytes;
-        base64_simd::STANDARD.decode_append(quanta, bytes).ok()
+        (self.decode)(quanta, &mut self.buffer.bytes).then_some(())
     }
 }
 
 /// Base64 in either alphabet, padded or not.
 pub(super) fn decode_any_base64(text: &[u8], room: Room) -> Option<Data> {
-    let mut alphabets = [&STANDARD, &URL_SAFE].into_iter();
-    alphabets.find_map(|alphabet| {
+    let decoders: [Decode; 2] = [standard, url_safe];
+    let mut decoders = decoders.into_iter();
+    decoders.find_map(|decode| {
         let buffer = Buffer::new(text.len(), room);
-        buffer.decoded(|bytes| alphabet.decode_vec(text, bytes).is_ok())
+        buffer.decoded(|bytes| decode(text, bytes))
     })
 }
 
@@ -159,10 +198,10 @@ mod tests {
             }
         }
 
-        /// Pieces mean what their text means, and the usual form is read wherever it is cut.
+        /// Pieces mean what their text means, wherever it is cut.
         #[test]
         fn pieces_mean_what_the_text_means(
-            text in "[A-Za-z0-9+/]{0,90}={0,3}|[A-Za-z0-9+/=]{0,20}",
+            text in "[A-Za-z0-9+/]{0,90}={0,3}|[A-Za-z0-9_-]{0,40}={0,3}|[A-Za-z0-9+/=_-]{0,20}",
             cuts in proptest::collection::vec(0usize..90, 0..6),
         ) {
             let text = text.as_bytes();
@@ -173,6 +212,9 @@ mod tests {
             let usual = base64_simd::STANDARD.decode_to_vec(text).ok();
             let data = decode_base64_in_pieces(&pieces, Room::default());
             prop_assert_eq!(data.map(Data::into_vec), usual);
+            let pieces = pieces.into_iter();
+            let data = decode_any_base64_in_pieces(text.len(), &pieces, Room::default());
+            prop_assert_eq!(data.map(Data::into_vec), decode_base64(text));
         }
     }
 }

@@ -1,19 +1,23 @@
 //! The straight way through a body in the form that clients send: `{"payloads":[{"metadata":{…},"data":"…"}]}`.
 //!
-//! It knows objects, lists and plain strings, and gives up at everything else: escapes, `null`, unknown or repeated fields,
+//! It knows objects, lists and strings, and gives up at everything else: names with escapes, `null`, unknown or repeated fields,
 //! externally stored parts, a body above a limit, and every mistake. Then [`read`](super::read) reads the body from its
 //! start, so a body means the same either way, and its errors are told in one place.
+//!
+//! Some clients escape characters of base64: Gson writes `\u003d` for `=`, and PHP `\/` for `/`. The bytes are decoded without a
+//! copy of the text, which would be plaintext that nothing erases.
 //!
 //! A large body is in parts, because memory that grows is copied. It may be cut anywhere. A body with base64 of an unusual form
 //! across a cut is put together first.
 
 use std::{borrow::Cow, collections::btree_map::Entry, mem, sync::Arc};
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::{
     base64::{
-        decode_any_base64, decode_base64_in_pieces, decode_base64_with_room, decode_usual_base64,
+        decode_any_base64, decode_any_base64_in_pieces, decode_base64_in_pieces,
+        decode_base64_with_room, decode_usual_base64,
     },
     limits::{Limits, MAX_METADATA},
 };
@@ -149,8 +153,7 @@ fn metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
         let Entry::Vacant(entry) = metadata.entry(name) else {
             return None;
         };
-        let value = reader.string()?.decoded(Room::default())?;
-        entry.insert(value.into_vec());
+        entry.insert(reader.bytes()?.into_vec());
         if !reader.has_next(b'}')? {
             return Some(metadata.into_inner());
         }
@@ -305,15 +308,81 @@ impl<'b> Reader<'b> {
             *self = ahead;
             return Some(data);
         }
-        match self.string()? {
-            Text::Whole(text) => {
+        let before = self.clone();
+        match self.string() {
+            Some(Text::Whole(text)) => {
                 let data = decode_usual_base64(text, room);
                 // No other form is tried twice.
                 self.last_data = data.as_ref().map_or(0, |_| text.len());
                 data.or_else(|| decode_any_base64(text, room))
             }
-            pieces @ Text::Pieces(_) => pieces.decoded(room),
+            Some(pieces @ Text::Pieces(_)) => pieces.decoded(room),
+            None => {
+                *self = before;
+                self.escaped_bytes(room)
+            }
         }
+    }
+
+    /// The bytes of a string in base64.
+    fn bytes(&mut self) -> Option<Data> {
+        let before = self.clone();
+        if let Some(text) = self.string() {
+            return text.decoded(Room::default());
+        }
+        *self = before;
+        self.escaped_bytes(Room::default())
+    }
+
+    /// The bytes of a string in base64 with escapes.
+    fn escaped_bytes(&mut self, room: Room) -> Option<Data> {
+        self.token(b'"')?;
+        let pieces = Unescaped(self.clone());
+        let mut read = pieces.clone();
+        let length = read.by_ref().map(<[u8]>::len).sum();
+        let Unescaped(mut behind) = read;
+        if behind.byte()? != b'"' {
+            return None;
+        }
+        let data = decode_any_base64_in_pieces(length, &pieces, room)?;
+        *self = behind;
+        Some(data)
+    }
+
+    /// Skips one byte.
+    fn byte(&mut self) -> Option<u8> {
+        self.go_over();
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    /// Skips the escape of a character that base64 can have. Nothing is skipped if it is another one.
+    fn escape(&mut self) -> Option<&'static [u8]> {
+        let mut ahead = self.clone();
+        let character = ahead.escaped_ascii()?;
+        let at = memchr(character, CHARACTERS)?;
+        *self = ahead;
+        CHARACTERS.get(at..=at)
+    }
+
+    /// The character of an escape, if it is ASCII. It may stop within the escape.
+    fn escaped_ascii(&mut self) -> Option<u8> {
+        if self.byte()? != b'\\' {
+            return None;
+        }
+        match self.byte()? {
+            b'/' => Some(b'/'),
+            b'u' if self.byte()? == b'0' && self.byte()? == b'0' => {
+                let (high, low) = (self.hex_digit()?, self.hex_digit()?);
+                u8::try_from(high * 16 + low).ok()
+            }
+            _ => None,
+        }
+    }
+
+    fn hex_digit(&mut self) -> Option<u32> {
+        char::from(self.byte()?).to_digit(16)
     }
 
     /// The text before `end`, where a quote must be.
@@ -329,6 +398,30 @@ impl<'b> Reader<'b> {
         let is_same_part = self.later.len() == end.later.len();
         let length = self.rest.len().checked_sub(end.rest.len());
         self.rest.get(..length.filter(|_| is_same_part)?)
+    }
+}
+
+/// The characters of base64 in both alphabets.
+const CHARACTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=";
+
+/// The pieces of a string in base64: its text between the escapes, and the character of each escape. They end at the quote behind
+/// the string, or at something that base64 cannot have.
+#[derive(Clone)]
+struct Unescaped<'b>(Reader<'b>);
+
+impl<'b> Iterator for Unescaped<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        let reader = &mut self.0;
+        reader.go_over();
+        let end = end_of_text(reader.rest).unwrap_or(reader.rest.len());
+        if end == 0 {
+            return reader.escape();
+        }
+        let (text, rest) = reader.rest.split_at_checked(end)?;
+        reader.rest = rest;
+        Some(text)
     }
 }
 

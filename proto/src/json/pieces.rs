@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc, vec};
 use base64_simd::STANDARD;
 
 use super::write::{
-    BEGINNING, END, Separator, body_len, metadata_len, push_before_data, push_behind_data,
-    push_metadata,
+    BEGINNING, END, Lengths, Separator, external_len, metadata_len, push_before_data,
+    push_behind_data, push_metadata,
 };
 use crate::{Erase as _, Metadata, SharedPayload, parts::erase_unshared};
 
@@ -27,6 +27,7 @@ pub struct BodyPieces {
     metadata: MetadataText,
     /// Bytes that are not written.
     left: usize,
+    held_beside: usize,
     erase: Option<fn(&mut [u8])>,
 }
 
@@ -41,8 +42,11 @@ impl BodyPieces {
     /// Begins to write payloads. `erase` erases bytes, where the payloads are secret.
     #[must_use]
     pub fn new(payloads: Vec<SharedPayload>, erase: Option<fn(&mut [u8])>) -> Self {
+        let lengths = Lengths::of(&payloads);
         Self {
-            left: body_len(&payloads),
+            left: lengths.body(),
+            // Both texts hold at most the longest member of a payload.
+            held_beside: 2 * lengths.longest_member() + OTHER + BEGINNING.len(),
             payloads: payloads.into_iter(),
             begun: None,
             separator: Separator::default(),
@@ -58,6 +62,12 @@ impl BodyPieces {
     #[must_use]
     pub const fn left(&self) -> usize {
         self.left
+    }
+
+    /// The most bytes that this value holds beside the payloads. The pieces are not counted.
+    #[must_use]
+    pub const fn held_beside(&self) -> usize {
+        self.held_beside
     }
 
     /// The next piece, of at most so many bytes. A piece has room for the base64 of three bytes in any case.
@@ -88,6 +98,8 @@ impl BodyPieces {
                 begun.written += added;
                 return added > 0;
             }
+            let external = external_len(&begun.payload.external_payloads);
+            make_room(&mut self.text, external + OTHER);
             push_behind_data(&mut self.text, &begun.payload);
             self.begun = None;
         } else if let Some(payload) = self.payloads.next() {
@@ -117,16 +129,12 @@ impl BodyPieces {
 
     /// Writes what is before the data of a payload.
     fn begin(&mut self, payload: SharedPayload, piece: &mut Piece) {
-        /// What can be beside the metadata.
-        const OTHER: usize = r#",{,"data":""#.len();
-
         let metadata = self.metadata.text(&payload.metadata, self.erase);
         let length = metadata.len() + OTHER;
         let out = if piece.room() >= length {
             &mut piece.bytes
         } else {
-            // It is empty, so nothing is copied.
-            self.text.reserve_exact(length);
+            make_room(&mut self.text, length);
             &mut self.text
         };
         self.separator.push(out);
@@ -161,6 +169,9 @@ impl fmt::Debug for BodyPieces {
 
 /// Four characters of base64 are three bytes.
 const QUANTUM: usize = 4;
+
+/// What can be around the metadata of a payload, or around its externally stored parts.
+const OTHER: usize = r#",{,"data":""#.len();
 
 struct Piece {
     bytes: Vec<u8>,
@@ -203,8 +214,7 @@ impl MetadataText {
         if !self.of.as_ref().is_some_and(is_last) {
             self.forget(erase);
             if !metadata.is_empty() {
-                // It is empty, so nothing is copied.
-                self.text.reserve_exact(metadata_len(metadata));
+                make_room(&mut self.text, metadata_len(metadata));
                 push_metadata(&mut self.text, metadata);
             }
             self.of = Some(Arc::clone(metadata));
@@ -218,6 +228,14 @@ impl MetadataText {
         if let (Some(erase), Some(mut last)) = (erase, self.of.take()) {
             erase_unshared(&mut last, |value| erase(value));
         }
+    }
+}
+
+/// Makes room in text that is empty. What it had before is given back first, so both are never held together.
+fn make_room(text: &mut Vec<u8>, length: usize) {
+    if text.capacity() < length {
+        *text = Vec::new();
+        text.reserve_exact(length);
     }
 }
 
@@ -290,6 +308,7 @@ mod tests {
             let mut text = Vec::new();
             loop {
                 prop_assert_eq!(pieces.left(), whole.len() - text.len());
+                prop_assert!(held(&pieces) <= pieces.held_beside());
                 let Some(piece) = pieces.next_piece(most) else {
                     break;
                 };
@@ -300,6 +319,47 @@ mod tests {
             prop_assert_eq!(text, whole);
             drop(pieces);
             prop_assert_eq!(ERASED.get() >= secret, is_secret || secret == 0);
+        }
+    }
+
+    /// What a body that is being written holds beside its payloads.
+    fn held(pieces: &BodyPieces) -> usize {
+        pieces.text.capacity() + pieces.metadata.text.capacity()
+    }
+
+    #[test]
+    fn what_is_held_beside_long_metadata_is_counted() {
+        const LENGTH: usize = 3 << 20;
+
+        // Each is longer than the one before.
+        let payloads = (0..3).map(|number| {
+            let value = vec![b'x'; LENGTH + number * 3000];
+            let metadata = Metadata::from([("note".to_owned(), value)]);
+            SharedPayload::new(Arc::new(metadata), b"data".to_vec())
+        });
+        let mut pieces = BodyPieces::new(payloads.collect(), Some(erase));
+        let (counted, mut most) = (pieces.held_beside(), 0);
+        while pieces.next_piece(64 << 10).is_some() {
+            most = most.max(held(&pieces));
+            assert!(most <= counted, "{most} of {counted}");
+        }
+        // The metadata are in memory twice.
+        assert!(most > 2 * (LENGTH / 3 * 4), "{most}");
+        assert!(counted < most + 100, "{most} of {counted}");
+    }
+
+    #[test]
+    fn what_is_held_beside_many_external_parts_is_counted() {
+        let external = ExternalPayloadDetails {
+            size_bytes: i64::MIN,
+        };
+        let payload = SharedPayload {
+            external_payloads: vec![external; 10_000],
+            ..SharedPayload::default()
+        };
+        let mut pieces = BodyPieces::new(vec![payload], None);
+        while pieces.next_piece(64).is_some() {
+            assert!(held(&pieces) <= pieces.held_beside());
         }
     }
 

@@ -31,7 +31,8 @@ pub fn write_payload_list(payloads: &[Payload]) -> Vec<u8> {
 /// Writes one payload object. Empty fields are left out.
 #[must_use]
 pub fn write_payload(payload: &Payload) -> Vec<u8> {
-    let length = payload_len(payload, metadata_len(&payload.metadata));
+    let (metadata, external) = (&payload.metadata, &payload.external_payloads);
+    let length = payload_len(payload, metadata_len(metadata), external_len(external));
     let mut out = Vec::with_capacity(length);
     push_payload(&mut out, payload);
     out
@@ -40,27 +41,57 @@ pub fn write_payload(payload: &Payload) -> Vec<u8> {
 /// The length of a body with these payloads. It is exact: a buffer that grows would leave copies of plaintext behind, and take
 /// more memory than was reserved.
 pub(super) fn body_len(payloads: &[impl PayloadParts]) -> usize {
-    BEGINNING.len() + all_len(payloads) + END.len()
+    Lengths::of(payloads).body()
 }
 
 /// The length of payloads and of the commas between them.
 fn all_len(payloads: &[impl PayloadParts]) -> usize {
-    let mut metadata_lens = OncePerMetadata::default();
-    let payloads = payloads.iter().map(|payload| {
-        let metadata = payload.metadata();
-        let metadata = metadata_lens.get(metadata, || metadata_len(metadata));
-        payload_len(payload, metadata) + ",".len()
-    });
-    payloads.sum::<usize>().saturating_sub(",".len())
+    Lengths::of(payloads).all
 }
 
-fn payload_len(payload: &impl PayloadParts, metadata: usize) -> usize {
-    let (data, external) = (payload.data(), payload.external_payloads());
-    let members = [
-        metadata,
-        filled(data, |data| DATA.len() + base64_len(data) + "\"".len()),
-        filled(external, external_len),
-    ];
+/// How long the text of payloads is.
+#[derive(Clone, Copy)]
+pub(super) struct Lengths {
+    /// With the commas between them.
+    all: usize,
+    /// The longest metadata, or externally stored parts, of one payload.
+    longest_member: usize,
+}
+
+impl Lengths {
+    pub(super) fn of(payloads: &[impl PayloadParts]) -> Self {
+        let mut metadata_lens = OncePerMetadata::default();
+        let (mut all, mut longest_member) = (0, 0);
+        for payload in payloads {
+            let metadata = payload.metadata();
+            let metadata = metadata_lens.get(metadata, || metadata_len(metadata));
+            let external = external_len(payload.external_payloads());
+            all += payload_len(payload, metadata, external) + ",".len();
+            longest_member = longest_member.max(metadata).max(external);
+        }
+        Self {
+            all: all.saturating_sub(",".len()),
+            longest_member,
+        }
+    }
+
+    /// The length of a body with these payloads.
+    pub(super) const fn body(self) -> usize {
+        BEGINNING.len() + self.all + END.len()
+    }
+
+    /// The length of the longest text that a payload has beside its data.
+    pub(super) const fn longest_member(self) -> usize {
+        self.longest_member
+    }
+}
+
+fn payload_len(payload: &impl PayloadParts, metadata: usize, external: usize) -> usize {
+    let data = match payload.data() {
+        [] => 0,
+        data => DATA.len() + base64_len(data) + "\"".len(),
+    };
+    let members = [metadata, data, external];
     let count = members.iter().filter(|length| **length > 0).count();
     "{}".len() + members.iter().sum::<usize>() + count.saturating_sub(1)
 }
@@ -76,17 +107,17 @@ pub(super) fn metadata_len(metadata: &Metadata) -> usize {
     }
 }
 
-fn external_len(external: &[ExternalPayloadDetails]) -> usize {
+/// The length of the member, or 0 without externally stored parts.
+pub(super) fn external_len(external: &[ExternalPayloadDetails]) -> usize {
+    if external.is_empty() {
+        return 0;
+    }
     let detail = |detail: &ExternalPayloadDetails| match detail.size_bytes {
         0 => "{},".len(),
         size => r#"{"sizeBytes":""},"#.len() + decimal_len(size),
     };
     let details: usize = external.iter().map(detail).sum();
     EXTERNAL_PAYLOADS.len() + details - ",".len() + "]".len()
-}
-
-fn filled<T>(all: &[T], length: impl FnOnce(&[T]) -> usize) -> usize {
-    if all.is_empty() { 0 } else { length(all) }
 }
 
 fn decimal_len(number: i64) -> usize {

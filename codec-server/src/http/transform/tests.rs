@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use temporal_kms::faulty::{Answer, FaultyKey};
 use temporal_kms_codec::{
-    Compression, Namespace, Payload,
+    Compression, Namespace, Payload, PlaintextPolicy,
     kms::{KeyProvider, ProviderErrorKind, local::LocalKeyring},
 };
 use tokio::time::timeout;
@@ -133,6 +133,26 @@ async fn a_body_is_decoded_wherever_it_is_cut() {
     }
 }
 
+/// Such a body takes the other parser, because of its unknown member.
+#[tokio::test(start_paused = true)]
+async fn copies_of_strings_with_escapes_are_counted() {
+    let (folder, _) = sealed().await;
+    let served = sealing(&folder);
+    let known = KnownMetadata::default();
+    let limits = Limits {
+        max_memory: 4 << 20,
+        ..Limits::default()
+    };
+    let text = "QUFB".repeat(256 << 10);
+    for (end, is_refused) in [("==", false), (r"\u003d=", true)] {
+        let body = format!(r#"{{"payloads":[{{"data":"{text}QQ{end}"}}],"more":null}}"#);
+        let (head, tail) = body.as_bytes().split_at(100);
+        let done = run_parts(&served, Operation::Encode, &[head, tail], &limits, &known).await;
+        assert_eq!(matches!(done, Err(RequestError::Busy)), is_refused, "{end}");
+        assert_eq!(done.is_err(), is_refused, "{end}");
+    }
+}
+
 #[tokio::test]
 async fn metadata_are_learned_from_what_is_decoded() {
     let (folder, body) = sealed().await;
@@ -143,6 +163,29 @@ async fn metadata_are_learned_from_what_is_decoded() {
         done.unwrap();
         assert_eq!(known.load().is_some(), is_learned);
     }
+}
+
+#[tokio::test]
+async fn metadata_of_payloads_that_are_not_opened_are_not_learned() {
+    let (_folder, body) = sealed().await;
+    let (limits, known) = (Limits::default(), KnownMetadata::default());
+    let disabled = failing(ProviderErrorKind::KeyDisabled, OnUndecodable::Placeholder);
+    let done = run_parts(&disabled, Operation::Decode, &[&body], &limits, &known).await;
+    assert_eq!(done.unwrap().placeholders, [0]);
+    assert!(known.load().is_none());
+
+    let namespace = Namespace::new("default").unwrap();
+    let builder = Codec::builder(namespace).encrypt_with(FaultyKey::new("default"));
+    let codec = builder.plaintext_policy(PlaintextPolicy::Allow).build();
+    let passing = NamespaceCodec::new(codec.unwrap(), OnUndecodable::Fail);
+    let other = Payload {
+        metadata: [("encoding".to_owned(), b"binary/other-kms".to_vec())].into(),
+        ..Payload::default()
+    };
+    let body = json::write_payloads(&[other]);
+    let done = run_parts(&passing, Operation::Decode, &[&body], &limits, &known).await;
+    assert_eq!(text(done.unwrap()).await, body);
+    assert!(known.load().is_none());
 }
 
 #[tokio::test]

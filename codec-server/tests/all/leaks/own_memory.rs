@@ -1,8 +1,8 @@
 //! The codec erases its keys when it ends, and plaintext when a batch fails. It also erases its copy of a value that is
-//! marked as encrypted. The tests look into the memory of their own process, because the memory of a server cannot be
-//! read after its end. They keep what they look for in masked form.
+//! marked as encrypted. The reader of bodies leaves no copy of base64 with escapes. The tests look into the memory of their
+//! own process, because the memory of a server cannot be read after its end. They keep what they look for in masked form.
 
-use std::{hint::black_box, iter::repeat_n, sync::Arc};
+use std::{fmt::Write as _, hint::black_box, iter::repeat_n, sync::Arc};
 
 use async_trait::async_trait;
 use dev_servers::{Masked, own_memory_holds};
@@ -12,10 +12,11 @@ use temporal_kms_codec::{
     kms::{KeyProvider, Protection, ProviderError, ProviderErrorKind, UsableKey},
     payload::{ENCRYPTED_DEK, Plain},
 };
+use temporal_kms_codec_proto::json::{Limits, parse_payloads};
 use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
 
-use crate::support::until;
+use crate::support::{encode64, until};
 
 /// A key whose ciphertexts are the plaintexts in masked form.
 #[derive(Debug)]
@@ -241,4 +242,40 @@ fn a_value_that_is_marked_as_encrypted_is_not_in_memory_once_its_owner_erases_it
     secrets.assert_held();
     drop(opened);
     secrets.assert_erased();
+}
+
+/// Base64 of a secret with others around it. Every fourth character is escaped, as Gson escapes `=`. Beside it is a part of the
+/// secret's base64 without escapes.
+fn escaped(secret: &Masked) -> (String, Masked) {
+    let text = Zeroizing::new(encode64(&Zeroizing::new(surrounded(secret))));
+    let middle = text.len() / 2 - 16..text.len() / 2 + 16;
+    let middle = Masked::of(text.as_bytes()[middle].iter().copied());
+    assert!(holds(&middle), "the base64 is not where this test looks");
+    let mut escaped = String::new();
+    for (at, character) in text.chars().enumerate() {
+        if at % 4 == 0 {
+            let _ = write!(escaped, "\\u{:04x}", u32::from(character));
+        } else {
+            escaped.push(character);
+        }
+    }
+    (escaped, middle)
+}
+
+/// Nothing erases a copy that a parser makes to remove the escapes of a string.
+#[test]
+fn base64_with_escapes_is_not_in_memory_once_it_is_read() {
+    let secrets = Secrets::new(5);
+    let (data, data_middle) = escaped(&secrets.data);
+    let (metadata, metadata_middle) = escaped(&secrets.metadata);
+    let body =
+        format!(r#"{{"payloads":[{{"metadata":{{"note":"{metadata}"}},"data":"{data}"}}]}}"#);
+    let read = parse_payloads(body.as_bytes(), &Limits::new(1)).unwrap();
+    let read = Plain::new(read.payloads);
+    secrets.assert_held();
+    drop(read);
+    secrets.assert_erased();
+    for middle in [data_middle, metadata_middle] {
+        assert!(!holds(&middle), "a copy without escapes is in memory");
+    }
 }

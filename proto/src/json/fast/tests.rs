@@ -1,5 +1,9 @@
 //! The bodies that the straight reader reads as the general one does, and those that it leaves to it.
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
+};
 use proptest::{collection, prelude::*, sample::select};
 
 use super::*;
@@ -36,6 +40,7 @@ fn the_forms_of_clients_are_read_the_straight_way() {
         r#"{"payloads":[{"metadata":{},"data":""}]}"#,
         r#"{"payloads":[{"metadata":{"encoding":"anNvbi9wbGFpbg=="},"data":"MQ=="}]}"#,
         r#"{"payloads":[{"data":"MQ==","metadata":{"encoding":"anNvbi9wbGFpbg"}}]}"#,
+        r#"{"payloads":[{"data":"\u0051Q\u003d\u003D","metadata":{"a":"\/w\u003d="}}]}"#,
         "{ \"payloads\" : [\n {\t\"metadata\" : { \"a\" : \"QQ==\" , \"b\":\"_w\" }\r } , {} ] } \n",
     ] {
         assert!(read(usual).is_some(), "{usual}");
@@ -51,8 +56,18 @@ fn everything_else_is_left_to_the_other_reader() {
         r#"{"payloads":[null]}"#,
         r#"{"payloads":[{"metadata":null}]}"#,
         r#"{"payloads":[{"data":null}]}"#,
-        r#"{"payloads":[{"data":"\u0051Q=="}]}"#,
+        r#"{"payloads":[{"data":"Q\nQ=="}]}"#,
+        r#"{"payloads":[{"data":"\u0151Q=="}]}"#,
+        r#"{"payloads":[{"data":"\u+51Q=="}]}"#,
+        r#"{"payloads":[{"data":"\u 51Q=="}]}"#,
+        r#"{"payloads":[{"data":"\Q=="}]}"#,
+        r#"{"payloads":[{"data":"QQ=\u"}]}"#,
+        r#"{"payloads":[{"data":"QQ==\ "}]}"#,
+        r#"{"payloads":[{"data":"\u0022"}]}"#,
+        r#"{"payloads":[{"data":"QQ\u003d"#,
+        r#"{"payloads":[{"data":"+_\u003d="}]}"#,
         r#"{"payloads":[{"metadata":{"\u0061":"QQ=="}}]}"#,
+        r#"{"payloads":[{"metadata":{"a":"\u005c"}}]}"#,
         r#"{"payloads":[{"externalPayloads":[]}]}"#,
         r#"{"payloads":[{"unknown":"QQ=="}]}"#,
         r#"{"payloads":[{"data":"","data":""}]}"#,
@@ -172,6 +187,7 @@ proptest! {
             "{", "}", "[", "]", ":", ",", "\"payloads\":[{\"metadata\":{", "\"data\"", "\"metadata\"", "\"encoding\":\"QQ==\"",
             "\"metadata\":{\"a\":\"QQ==\"}", "},{", "}]}", "{\"payloads\":[{", "\"b\":\"_-8\"", "null", "\"QQ==\"",
             "\"\"", " ", "\n", "1", "\\", "\"\\u0061\"", "\u{1}", "é",
+            "\"\\u0051Q\\u003d=\"", "\"\\/w\\u003D\"", "\"\\u002d_8\"", "\"c\":\"QQ\\u003d\\u003d\"", "\"\\n\"",
         ]), 0..16),
         is_begun in any::<bool>(),
         cuts in collection::vec(0usize..120, 0..6),
@@ -194,7 +210,7 @@ proptest! {
     /// Data of few lengths, so that one is often as long as the last one, and texts that are not base64.
     #[test]
     fn data_of_any_length_and_form_are_read_alike(
-        texts in collection::vec("[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{6}==|[A-Za-z0-9_-]{4}|[A-Za-z0-9]{2}|[A-Z=\"\\\\ ,]{0,5}", 1..4),
+        texts in collection::vec("[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{6}==|[A-Za-z0-9_-]{4}|[A-Za-z0-9]{2}|[A-Z=\"\\\\ ,]{0,5}|([A-Za-z0-9+/]|\\\\/|\\\\u00[2-7][0-9a-fA-F]){0,8}(=|\\\\u003[dD]){0,2}", 1..4),
         cuts in collection::vec(0usize..90, 0..4),
     ) {
         let payloads: Vec<_> = texts.iter().map(|text| format!(r#"{{"data":"{text}"}}"#)).collect();
@@ -206,6 +222,40 @@ proptest! {
         for fast in [read(&body), in_parts].into_iter().flatten() {
             prop_assert_eq!(Ok(fast), slow.clone());
         }
+    }
+
+    /// Base64 with escapes is read the straight way, in any form and wherever the body is cut.
+    #[test]
+    fn escapes_in_base64_are_read_the_straight_way(
+        bytes in collection::vec(any::<u8>(), 0..70),
+        form in 0usize..4,
+        escapes in collection::vec(0usize..5, 1..9),
+        cuts in collection::vec(0usize..400, 0..6),
+    ) {
+        let engines = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD];
+        let text = engines[form].encode(&bytes);
+        let escape = |(character, how): (char, &usize)| match how {
+            0 => format!("\\u{:04x}", u32::from(character)),
+            1 => format!("\\u{:04X}", u32::from(character)),
+            2 if character == '/' => "\\/".to_owned(),
+            _ => character.to_string(),
+        };
+        let mut text: String = text.chars().zip(escapes.iter().cycle()).map(escape).collect();
+        // Without any escape, other forms must be in one part.
+        text.insert_str(0, "\\u0041AA\\u0041");
+        let body = format!(r#"{{"payloads":[{{"metadata":{{"a":"{text}"}},"data":"{text}"}}]}}"#);
+        let data = [vec![0; 3], bytes].concat();
+        let metadata = [("a".to_owned(), data.clone())].into();
+        let expected = vec![Payload { metadata, data, external_payloads: vec![] }];
+        let slow = parse_any_payloads(body.as_bytes(), &LIMITS).map(|all| all.payloads);
+        prop_assert_eq!(slow, Ok(expected.clone()));
+        prop_assert_eq!(read(&body), Some(expected.clone()));
+        let parts = cut(body.as_bytes(), &cuts);
+        let in_parts = payloads_in_parts(&parts, &LIMITS, ROOM, &mut None);
+        let unshared = |all: Vec<SharedPayload>| -> Vec<Payload> {
+            all.into_iter().map(SharedPayload::into_payload).collect()
+        };
+        prop_assert_eq!(in_parts.map(unshared), Some(expected));
     }
 
     /// What is written is read the straight way, and damage to it is read in the same way by both or by one only.
