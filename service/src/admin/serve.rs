@@ -84,6 +84,7 @@ mod tests {
             Arc::clone(&readiness),
             metrics,
             Arc::new(|uri, headers| names_no_foreign_host(uri, headers, |_| false)),
+            "use localhost",
         );
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, routes, stop.clone()));

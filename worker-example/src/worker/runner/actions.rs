@@ -86,7 +86,7 @@ impl TaskRunner {
                 return;
             }
             Err(error) => {
-                let error = io::Error::from(error);
+                let error = std::io::Error::from(error);
                 report.warnings.push(format!("the upload failed: {error}"));
                 return;
             }
