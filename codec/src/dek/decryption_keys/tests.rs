@@ -471,6 +471,36 @@ async fn a_payload_that_was_not_tried_opens_in_a_request_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_payload_that_was_not_tried_opens_beside_others_that_open() {
+    let f = fixture(["k"]);
+    let budget = f.decryption.budget();
+    for n in 0..16 {
+        let wrapped = bogus(n);
+        f.open_in(&budget, &[("k", &wrapped)], 1).await.unwrap_err();
+    }
+    let wrapped: Vec<_> = (0..17).map(|n| [n, 7]).collect();
+    for (byte, wrapped) in (0..).zip(&wrapped) {
+        f.keys[0].answers(wrapped, [Key(byte)]);
+    }
+    let error = payload_error(f.open_in(&budget, &[("k", &wrapped[16])], 16).await);
+    assert_eq!(error, PayloadError::NotTried);
+
+    // Nothing of this request fails. The others are being tried when the last one comes.
+    let budget = f.decryption.budget();
+    let recipients: Vec<_> = wrapped
+        .iter()
+        .map(|wrapped| [("k", &wrapped[..])])
+        .collect();
+    let opened = (0..)
+        .zip(&recipients)
+        .map(|(byte, one)| f.open_in(&budget, one, byte));
+    for opened in futures::future::join_all(opened).await {
+        opened.unwrap();
+    }
+    assert_eq!(f.calls(), 33);
+}
+
+#[tokio::test]
 async fn the_names_of_one_key_cost_one_call() {
     let f = fixture(["k"]);
     let names: Vec<_> = (0..10).map(|n| format!("k-alias{n}")).collect();
