@@ -306,9 +306,10 @@ impl Drop for Attempt<'_> {
         let mut state = self.budget.state.lock();
         state.reserved -= self.reserved;
         state.failed += failed;
-        drop(state);
+        // Another payload of the request is refused if it sees that none is being tried while tokens are missing.
         let unused = self.tokens.saturating_sub(failed);
         self.budget.shared.give_back(unused);
+        drop(state);
         self.budget.changed.notify_waiters();
     }
 }
