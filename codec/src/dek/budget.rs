@@ -313,3 +313,24 @@ impl Drop for Attempt<'_> {
         self.budget.changed.notify_waiters();
     }
 }
+
+#[cfg(test)]
+impl Failures {
+    /// The tokens that are missing.
+    pub(super) fn missing(&self) -> usize {
+        BURST - self.tokens.lock().left
+    }
+
+    /// Takes all tokens, as failed calls of other requests do. Returns how many there were.
+    pub(super) fn drain(&self) -> usize {
+        std::mem::take(&mut self.tokens.lock().left)
+    }
+}
+
+#[cfg(test)]
+impl Budget {
+    /// The calls that payloads may make which are being tried.
+    pub(super) fn reserved(&self) -> usize {
+        self.state.lock().reserved
+    }
+}

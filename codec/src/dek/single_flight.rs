@@ -113,6 +113,13 @@ where
     pub(crate) fn is_running(&self, key: &K) -> bool {
         self.calls.lock().get(key).and_then(under_way).is_some()
     }
+
+    /// Whether no call is under way.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        let calls = self.calls.lock();
+        calls.values().all(|call| under_way(call).is_none())
+    }
 }
 
 /// A further caller of the call, unless it has answered or all callers gave it up.

@@ -1,5 +1,8 @@
 //! Which keys are asked for a payload, and how often.
 
+mod histories;
+mod model;
+
 use std::time::Duration;
 
 use temporal_kms::{
@@ -45,10 +48,14 @@ struct Fixture {
 }
 
 fn fixture<const N: usize>(names: [&str; N]) -> Fixture {
+    with_limits(names, &CacheLimits::default())
+}
+
+fn with_limits<const N: usize>(names: [&str; N], limits: &CacheLimits) -> Fixture {
     let (clock, counters) = (Arc::new(ManualClock::new()), Arc::new(Counters::default()));
     let keys: Vec<_> = names.iter().map(|name| scripted(name)).collect();
     let providers = keys.iter().map(|key| key.clone() as Arc<dyn KeyProvider>);
-    let cache = DekCache::new(&CacheLimits::default(), clock.clone(), counters.clone());
+    let cache = DekCache::new(limits, clock.clone(), counters.clone());
     let shared: Arc<dyn Clock> = clock.clone();
     Fixture {
         decryption: DecryptionKeys::new(
@@ -63,21 +70,24 @@ fn fixture<const N: usize>(names: [&str; N]) -> Fixture {
     }
 }
 
+/// Wrapped data keys, each with the name of its key.
+fn recipients(named: &[(&str, &[u8])]) -> Vec<Recipient> {
+    let recipient = |(name, wrapped): &(&str, &[u8])| Recipient {
+        key: format!("local://{name}").parse().unwrap(),
+        wrapped: WrappedDek::new(wrapped.to_vec()),
+    };
+    named.iter().map(recipient).collect()
+}
+
 impl Fixture {
     /// Opens a payload that the data key of `byte`s sealed.
     async fn open_in(
         &self,
         budget: &Budget,
-        recipients: &[(&str, &[u8])],
+        named: &[(&str, &[u8])],
         byte: u8,
     ) -> Result<(), Error> {
-        let recipients: Vec<_> = recipients
-            .iter()
-            .map(|(name, wrapped)| Recipient {
-                key: format!("local://{name}").parse().unwrap(),
-                wrapped: WrappedDek::new(wrapped.to_vec()),
-            })
-            .collect();
+        let recipients = recipients(named);
         let context = EncryptionContext::empty();
         let open = |key: &ExpandedDek| {
             if key.is_same(&Dek::new([byte; 32])) {
