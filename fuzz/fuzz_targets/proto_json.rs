@@ -1,4 +1,5 @@
-//! Bodies of proto-JSON, whole and in parts: what the straight reader accepts, the other reader and `serde_json` read alike.
+//! Bodies of proto-JSON, whole and in parts: what the straight reader accepts, the other reader and `serde_json` read alike. What is
+//! known from another body changes nothing.
 
 #![no_main]
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 use temporal_kms_codec_proto::{
     Payload, Room, SharedPayload,
     json::{
-        BodyPieces, JsonError, Limits, parse_any_shared_payloads, parse_payload,
+        BodyPieces, JsonError, LastMetadata, Limits, parse_any_shared_payloads, parse_payload,
         parse_payload_list, parse_payloads, parse_shared_payloads_in_parts, write_payload,
         write_payload_list, write_payloads,
     },
@@ -25,13 +26,15 @@ const ROOM: Room = Room {
 /// Longer than any error's text.
 const LONGEST_ERROR: usize = 300;
 
-fuzz_target!(|body: &[u8]| {
+fuzz_target!(|input: &[u8]| {
+    let (body, next) = two_bodies(input);
     let read = parse_payloads(body, &LIMITS).map(|read| read.payloads);
     let shared = parse_shared_payloads_in_parts(&[body], &LIMITS, ROOM, &mut None);
     let shared = shared.map_or_else(|| parse_any_shared_payloads(body, &LIMITS), Ok);
     assert_eq!(read, shared.map(unshared));
     assert_eq!(read, parse_any_shared_payloads(body, &LIMITS).map(unshared));
     same_in_parts(body, &read);
+    same_after_another(body, next);
     match read {
         Ok(payloads) => {
             same_without_the_straight_way(body, &payloads);
@@ -46,11 +49,51 @@ fuzz_target!(|body: &[u8]| {
     let _ = parse_payload_list(body, &LIMITS);
 });
 
+/// A body, and the one that is read after it: the same, unless there are two, with the separator of JSON texts (RFC 7464)
+/// between them.
+fn two_bodies(input: &[u8]) -> (&[u8], &[u8]) {
+    const SEPARATOR: u8 = 0x1e;
+    let separator = input.iter().position(|byte| *byte == SEPARATOR);
+    separator.map_or((input, input), |at| (&input[..at], &input[at + 1..]))
+}
+
 fn unshared(shared: Vec<SharedPayload>) -> Vec<Payload> {
     shared
         .into_iter()
         .map(SharedPayload::into_payload)
         .collect()
+}
+
+/// Reads a body with the last metadata of another one, as the codec server does.
+fn same_after_another(first: &[u8], body: &[u8]) {
+    let first = [first];
+    let mut last = None;
+    let before = parse_shared_payloads_in_parts(&first, &LIMITS, ROOM, &mut last);
+    let Some((text, metadata)) = last else {
+        return;
+    };
+    let known = (*metadata).clone();
+    let slow = parse_any_shared_payloads(body, &LIMITS).map(unshared);
+    for eighth in 0..8 {
+        let (head, rest) = body.split_at(body.len() * eighth / 8);
+        let (middle, tail) = rest.split_at(rest.len() / 2);
+        let parts = [head, middle, tail];
+        let mut last: LastMetadata<'_> = Some((text, metadata.clone()));
+        let read = parse_shared_payloads_in_parts(&parts, &LIMITS, ROOM, &mut last);
+        // Now with the last metadata of the body itself.
+        let again = parse_shared_payloads_in_parts(&parts, &LIMITS, ROOM, &mut last);
+        for read in [read, again].into_iter().flatten() {
+            assert_eq!(slow, Ok(unshared(read)));
+        }
+    }
+    let whole = [body];
+    let mut last: LastMetadata<'_> = Some((text, metadata.clone()));
+    let read = parse_shared_payloads_in_parts(&whole, &LIMITS, ROOM, &mut last);
+    let unaided = parse_shared_payloads_in_parts(&whole, &LIMITS, ROOM, &mut None);
+    assert_eq!(read, unaided);
+    drop((before, read, last));
+    // They were known before, so they are not erased.
+    assert_eq!(*metadata, known);
 }
 
 /// The straight reader gives up at a cut, or reads what the whole body means.

@@ -15,7 +15,8 @@
 //!    payload at a time, until one fails.
 //! 5. A payload that was refused by rule 2 or 4 is remembered for [`SKIPPED`]. Meanwhile a request refuses it again,
 //!    without a call, if the request's known bad payloads and failed calls together exceed [`MAX_FAILED`]. So the same
-//!    request again costs no call. In a request without them the payload is tried.
+//!    request again costs no call. In a request without them the payload is tried. Payloads that are being tried may open, so it
+//!    waits for them where they decide.
 //!
 //! A call fails when it was made and did not open its payload. A KMS that cannot be reached is the circuit breaker's
 //! matter, and is not counted. Neither is an answer that came without a call of this request's own. A data key that the
@@ -221,10 +222,15 @@ impl Budget {
     fn admit(&self, keys: &[CacheKey]) -> Admission {
         let mut state = self.state.lock();
         let (calls, used) = (keys.len(), state.used());
-        let bad = state.known.len() + used;
+        let bad = state.known.len() + state.failed;
+        let is_over = |bad: usize| bad > 0 && bad + calls > MAX_FAILED;
         let was_skipped = || keys.first().is_some_and(|key| self.shared.was_skipped(key));
-        if bad > 0 && bad + calls > MAX_FAILED && was_skipped() {
-            return Admission::Refused;
+        if is_over(bad + state.reserved) && was_skipped() {
+            return if is_over(bad) {
+                Admission::Refused
+            } else {
+                Admission::Wait
+            };
         }
         let is_idle = state.reserved == 0;
         let is_first = used == 0;
@@ -300,9 +306,31 @@ impl Drop for Attempt<'_> {
         let mut state = self.budget.state.lock();
         state.reserved -= self.reserved;
         state.failed += failed;
-        drop(state);
+        // Another payload of the request is refused if it sees that none is being tried while tokens are missing.
         let unused = self.tokens.saturating_sub(failed);
         self.budget.shared.give_back(unused);
+        drop(state);
         self.budget.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+impl Failures {
+    /// The tokens that are missing.
+    pub(super) fn missing(&self) -> usize {
+        BURST - self.tokens.lock().left
+    }
+
+    /// Takes all tokens, as failed calls of other requests do. Returns how many there were.
+    pub(super) fn drain(&self) -> usize {
+        std::mem::take(&mut self.tokens.lock().left)
+    }
+}
+
+#[cfg(test)]
+impl Budget {
+    /// The calls that payloads may make which are being tried.
+    pub(super) fn reserved(&self) -> usize {
+        self.state.lock().reserved
     }
 }

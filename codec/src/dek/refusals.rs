@@ -13,7 +13,7 @@ use temporal_kms::support::clock::{Clock, Moment};
 const MAX_REFUSALS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 /// How long a ciphertext that is not of the key, or was altered, is not tried again. Nothing but the KMS's own mistake can
 /// make it good.
-const ALTERED: Duration = Duration::from_mins(10);
+pub(super) const ALTERED: Duration = Duration::from_mins(10);
 /// How long a ciphertext is not tried again after the key refused it, or a provider presumed that it is altered: an operator
 /// may enable or grant the key any time, and the token may have failed.
 pub(super) const KEY_REFUSES: Duration = Duration::from_secs(1);

@@ -1,6 +1,17 @@
 //! One call for all callers that ask for the same thing at the same time.
 
-use std::{collections::HashMap, hash::Hash, panic::AssertUnwindSafe, pin::Pin};
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    hash::Hash,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Waker},
+};
 
 use futures::{
     FutureExt as _,
@@ -17,7 +28,32 @@ type Call<V> = Pin<Box<dyn Future<Output = Result<V, Error>> + Send>>;
 ///
 /// The callers drive the call. It ends when no caller waits any more, as with requests that were given up.
 pub(crate) struct SingleFlight<K, V: Clone> {
-    calls: Mutex<HashMap<K, WeakShared<Call<V>>>>,
+    calls: Mutex<HashMap<K, Handle<V>>>,
+}
+
+/// A call, as long as callers wait for it.
+struct Handle<V> {
+    call: WeakShared<Call<V>>,
+    turns: Arc<Turns>,
+}
+
+/// How often a call was driven, and how all its callers are woken.
+#[derive(Default)]
+struct Turns {
+    taken: AtomicUsize,
+    everyone: OnceLock<Waker>,
+}
+
+/// One who waits for a call, and drives it.
+///
+/// A caller that comes while another one drives the call does not drive it, and [`Shared`] does not drive it again for a wake-up of
+/// that moment (<https://github.com/rust-lang/futures-rs/issues/2706>). If the other one gave up then, the call would not go on. So a
+/// caller that gives up wakes the others, if it was the last one that drove the call.
+struct Caller<V> {
+    call: Shared<Call<V>>,
+    turns: Arc<Turns>,
+    /// The number of turns after its own last one. 0 before it drove the call.
+    last: usize,
 }
 
 impl<K, V> SingleFlight<K, V>
@@ -45,7 +81,7 @@ where
         self.join(key, lost, start).await
     }
 
-    fn join<F>(&self, key: K, lost: Error, start: impl FnOnce() -> F) -> Shared<Call<V>>
+    fn join<F>(&self, key: K, lost: Error, start: impl FnOnce() -> F) -> Caller<V>
     where
         F: Future<Output = Result<V, Error>> + Send + 'static,
     {
@@ -55,29 +91,94 @@ where
         }
         calls.retain(|_, call| under_way(call).is_some());
         // What a call shares with the outside is behind locks that a panic does not poison.
-        let call = AssertUnwindSafe(start())
+        let mut call = AssertUnwindSafe(start())
             .catch_unwind()
             .map(|answer| answer.unwrap_or(Err(lost)))
-            .boxed()
-            .shared();
-        if let Some(handle) = call.downgrade() {
-            calls.insert(key, handle);
+            .boxed();
+        let turns = Arc::new(Turns::default());
+        let driven = Arc::clone(&turns);
+        let call = poll_fn(move |context| {
+            driven.take(context.waker());
+            call.poll_unpin(context)
+        })
+        .boxed()
+        .shared();
+        if let Some(call) = call.downgrade() {
+            let turns = Arc::clone(&turns);
+            calls.insert(key, Handle { call, turns });
         }
-        call
+        Caller::new(call, turns)
     }
 
     pub(crate) fn is_running(&self, key: &K) -> bool {
         self.calls.lock().get(key).and_then(under_way).is_some()
     }
+
+    /// Whether no call is under way.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        let calls = self.calls.lock();
+        calls.values().all(|call| under_way(call).is_none())
+    }
 }
 
-/// The call, unless it has answered or all callers gave it up.
-fn under_way<V: Clone>(call: &WeakShared<Call<V>>) -> Option<Shared<Call<V>>> {
-    call.upgrade().filter(|call| call.peek().is_none())
+/// A further caller of the call, unless it has answered or all callers gave it up.
+fn under_way<V: Clone>(handle: &Handle<V>) -> Option<Caller<V>> {
+    let call = handle.call.upgrade();
+    let call = call.filter(|call| call.peek().is_none())?;
+    Some(Caller::new(call, Arc::clone(&handle.turns)))
+}
+
+impl Turns {
+    /// Counts a turn. `everyone` wakes all callers, in each turn.
+    fn take(&self, everyone: &Waker) {
+        self.everyone.get_or_init(|| everyone.clone());
+        self.taken.fetch_add(1, SeqCst);
+    }
+
+    fn taken(&self) -> usize {
+        self.taken.load(SeqCst)
+    }
+}
+
+impl<V> Caller<V> {
+    fn new(call: Shared<Call<V>>, turns: Arc<Turns>) -> Self {
+        Self {
+            call,
+            turns,
+            last: 0,
+        }
+    }
+}
+
+impl<V: Clone> Future for Caller<V> {
+    type Output = Result<V, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let before = this.turns.taken();
+        let answer = this.call.poll_unpin(context);
+        let after = this.turns.taken();
+        if after != before {
+            this.last = after;
+        }
+        answer
+    }
+}
+
+impl<V> Drop for Caller<V> {
+    fn drop(&mut self) {
+        let is_last = self.last > 0 && self.last == self.turns.taken();
+        if let Some(everyone) = self.turns.everyone.get().filter(|_| is_last) {
+            everyone.wake_by_ref();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::atomic::AtomicBool, task::Wake};
+
     use super::*;
     use crate::PayloadError;
 
@@ -143,6 +244,48 @@ mod tests {
         drop(leader);
         send.send(9).unwrap();
         assert_eq!(follower.await.unwrap(), 9);
+    }
+
+    /// Tells whether it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, SeqCst);
+        }
+    }
+
+    /// The service answers while the first caller drives the call, and the second one comes just then.
+    #[test]
+    fn a_caller_that_gives_up_wakes_those_that_came_while_it_drove_the_call() {
+        let flight = SingleFlight::<u8, usize>::new();
+        let second = Arc::new(Mutex::new(None::<Caller<usize>>));
+        let woken = Arc::new(Woken::default());
+        let call = {
+            let (second, waker) = (second.clone(), Waker::from(woken.clone()));
+            let mut is_answered = false;
+            poll_fn(move |context| {
+                if is_answered {
+                    return Poll::Ready(Ok(7));
+                }
+                is_answered = true;
+                context.waker().wake_by_ref();
+                let mut second = second.lock();
+                let second = second.as_mut().expect("the second caller");
+                let polled = second.poll_unpin(&mut Context::from_waker(&waker));
+                assert!(polled.is_pending());
+                Poll::Pending
+            })
+        };
+        let mut first = flight.join(1, lost(), || call);
+        *second.lock() = Some(flight.join(1, lost(), || async { Ok(0) }));
+        let polled = first.poll_unpin(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        drop(first);
+        assert!(woken.0.load(SeqCst), "nobody drives the call any more");
+        let second = second.lock().take().expect("the second caller");
+        assert_eq!(futures::executor::block_on(second).unwrap(), 7);
     }
 
     #[tokio::test]

@@ -7,6 +7,18 @@ mod model;
 use super::*;
 use temporal_kms::support::clock::ManualClock;
 
+impl DekCache {
+    /// Whether a first or a second call for this data key is under way.
+    pub(in crate::dek) fn is_asking(&self, key: &CacheKey) -> bool {
+        self.unwrapping.is_running(key) || self.unwrapping.is_running(&key.again())
+    }
+
+    /// Whether no call is under way.
+    pub(in crate::dek) fn is_idle(&self) -> bool {
+        self.unwrapping.is_idle()
+    }
+}
+
 fn cache(max_keys: usize) -> (Arc<DekCache>, Arc<ManualClock>) {
     with_limits(&CacheLimits {
         max_keys,

@@ -1,5 +1,9 @@
 //! Which keys are asked for a payload, and how often.
 
+mod histories;
+mod model;
+mod threads;
+
 use std::time::Duration;
 
 use temporal_kms::{
@@ -45,10 +49,14 @@ struct Fixture {
 }
 
 fn fixture<const N: usize>(names: [&str; N]) -> Fixture {
+    with_limits(names, &CacheLimits::default())
+}
+
+fn with_limits<const N: usize>(names: [&str; N], limits: &CacheLimits) -> Fixture {
     let (clock, counters) = (Arc::new(ManualClock::new()), Arc::new(Counters::default()));
     let keys: Vec<_> = names.iter().map(|name| scripted(name)).collect();
     let providers = keys.iter().map(|key| key.clone() as Arc<dyn KeyProvider>);
-    let cache = DekCache::new(&CacheLimits::default(), clock.clone(), counters.clone());
+    let cache = DekCache::new(limits, clock.clone(), counters.clone());
     let shared: Arc<dyn Clock> = clock.clone();
     Fixture {
         decryption: DecryptionKeys::new(
@@ -63,21 +71,24 @@ fn fixture<const N: usize>(names: [&str; N]) -> Fixture {
     }
 }
 
+/// Wrapped data keys, each with the name of its key.
+fn recipients(named: &[(&str, &[u8])]) -> Vec<Recipient> {
+    let recipient = |(name, wrapped): &(&str, &[u8])| Recipient {
+        key: format!("local://{name}").parse().unwrap(),
+        wrapped: WrappedDek::new(wrapped.to_vec()),
+    };
+    named.iter().map(recipient).collect()
+}
+
 impl Fixture {
     /// Opens a payload that the data key of `byte`s sealed.
     async fn open_in(
         &self,
         budget: &Budget,
-        recipients: &[(&str, &[u8])],
+        named: &[(&str, &[u8])],
         byte: u8,
     ) -> Result<(), Error> {
-        let recipients: Vec<_> = recipients
-            .iter()
-            .map(|(name, wrapped)| Recipient {
-                key: format!("local://{name}").parse().unwrap(),
-                wrapped: WrappedDek::new(wrapped.to_vec()),
-            })
-            .collect();
+        let recipients = recipients(named);
         let context = EncryptionContext::empty();
         let open = |key: &ExpandedDek| {
             if key.is_same(&Dek::new([byte; 32])) {
@@ -468,6 +479,36 @@ async fn a_payload_that_was_not_tried_opens_in_a_request_of_its_own() {
     assert_eq!(error, PayloadError::NotTried);
     f.open(&[("k", b"good")], 1).await.unwrap();
     f.open_in(&budget, &[("k", b"good")], 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_payload_that_was_not_tried_opens_beside_others_that_open() {
+    let f = fixture(["k"]);
+    let budget = f.decryption.budget();
+    for n in 0..16 {
+        let wrapped = bogus(n);
+        f.open_in(&budget, &[("k", &wrapped)], 1).await.unwrap_err();
+    }
+    let wrapped: Vec<_> = (0..17).map(|n| [n, 7]).collect();
+    for (byte, wrapped) in (0..).zip(&wrapped) {
+        f.keys[0].answers(wrapped, [Key(byte)]);
+    }
+    let error = payload_error(f.open_in(&budget, &[("k", &wrapped[16])], 16).await);
+    assert_eq!(error, PayloadError::NotTried);
+
+    // Nothing of this request fails. The others are being tried when the last one comes.
+    let budget = f.decryption.budget();
+    let recipients: Vec<_> = wrapped
+        .iter()
+        .map(|wrapped| [("k", &wrapped[..])])
+        .collect();
+    let opened = (0..)
+        .zip(&recipients)
+        .map(|(byte, one)| f.open_in(&budget, one, byte));
+    for opened in futures::future::join_all(opened).await {
+        opened.unwrap();
+    }
+    assert_eq!(f.calls(), 33);
 }
 
 #[tokio::test]
