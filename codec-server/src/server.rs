@@ -6,6 +6,7 @@ use axum::{extract::Request, response::Response};
 use futures::future::{BoxFuture, FutureExt as _};
 use temporal_kms_codec_service::{
     admin::{self, AnswersHost, Unwritable},
+    auth::Authenticator,
     connection::Handler,
     lifecycle::{Phase, Readiness, Reloads, Triggers, finish, serve_until_noticed},
     listener::{ListenAddress, Listener},
@@ -151,13 +152,7 @@ impl Server {
         } = shared;
         let first = live.current();
         let server = &first.loaded.config.server;
-        if first.authenticator.is_open() && server.listen.is_remote() {
-            tracing::warn!(
-                address = %server.listen,
-                "EVERYBODY WHO CAN REACH THIS SERVER CAN DECRYPT: `insecure_without_authentication` is set and there is no \
-                 section [auth]; configure one, or listen on loopback"
-            );
-        }
+        warn_if_open(&first.authenticator, &server.listen);
         metrics.watch_readiness(&readiness);
         let mut background = JoinSet::new();
         if let Some(tls) = &tls {
@@ -240,6 +235,17 @@ impl Server {
             finish(admin, ADMIN_GRACE).await;
         }
         tracing::info!("stopped");
+    }
+}
+
+/// An operator must see that this server decrypts for everybody.
+fn warn_if_open(authenticator: &Authenticator, listen: &ListenAddress) {
+    if authenticator.is_open() && listen.is_remote() {
+        tracing::warn!(
+            address = %listen,
+            "EVERYBODY WHO CAN REACH THIS SERVER CAN DECRYPT: `insecure_without_authentication` is set and there is no \
+             section [auth]; configure one, or listen on loopback"
+        );
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Regions {
     /// The region of names without one.
     default_region: Option<String>,
     /// The regions of a multi-region key's replicas.
-    replica_regions: Vec<ReplicaRegion>,
+    replicas: Vec<ReplicaRegion>,
     away_until: Mutex<Option<Instant>>,
     warned: AtomicBool,
     clock: Arc<dyn Clock>,
@@ -52,13 +52,13 @@ impl Regions {
     pub(super) fn new(
         home: RegionalKey,
         default_region: Option<String>,
-        replica_regions: Vec<ReplicaRegion>,
+        replicas: Vec<ReplicaRegion>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             home: Arc::new(home),
             default_region,
-            replica_regions,
+            replicas,
             away_until: Mutex::new(None),
             warned: AtomicBool::new(false),
             clock,
@@ -126,7 +126,7 @@ impl Regions {
     /// The key in the other regions, if it is a multi-region key. Its name tells that, or the answer that resolved its
     /// alias.
     fn replicas(&self) -> Vec<RegionalKey> {
-        if self.replica_regions.is_empty() {
+        if self.replicas.is_empty() {
             return Vec::new();
         }
         let arn = match &self.home.name {
@@ -143,13 +143,13 @@ impl Regions {
             kms: place.kms.clone(),
             resolved: Resolved::default(),
         };
-        self.replica_regions.iter().map(replica).collect()
+        self.replicas.iter().map(replica).collect()
     }
 
     /// Warns once if replica regions are configured, but the key behind the alias has no replicas.
     fn warn_of_idle_replicas(&self) {
         let resolved = self.home.resolved.arn();
-        if !self.replica_regions.is_empty()
+        if !self.replicas.is_empty()
             && resolved.is_some_and(|arn| !arn.is_multi_region())
             && !self.warned.swap(true, Ordering::Relaxed)
         {
@@ -227,15 +227,11 @@ impl Drop for Watch<'_> {
 
 impl fmt::Debug for Regions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let replica_regions: Vec<_> = self
-            .replica_regions
-            .iter()
-            .map(|place| &place.region)
-            .collect();
+        let replicas: Vec<_> = self.replicas.iter().map(|place| &place.region).collect();
         f.debug_struct("Regions")
             .field("uri", self.uri())
             .field("region", &self.home.region)
-            .field("replica_regions", &replica_regions)
+            .field("replicas", &replicas)
             .finish_non_exhaustive()
     }
 }
