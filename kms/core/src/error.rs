@@ -159,6 +159,10 @@ text_form!(FailureCause);
 
 /// A failed call of a key management service: what happened, to which key, and what to do.
 ///
+/// Its text has two parts, with "; " between them. A program that knows better what to do shows
+/// [`what_happened`](Self::what_happened) and its own advice, or replaces the second part by
+/// [`with_remedy`](Self::with_remedy).
+///
 /// It has no [`source`](StdError::source), and its `Display` and `Debug` hold no text of the service's answer. So it
 /// can be logged, shown, and stored by Temporal in the clear. Only [`service_error`](Self::service_error) returns what
 /// an operator needs to find the call in the service's own logs.
@@ -166,9 +170,12 @@ text_form!(FailureCause);
 pub struct ProviderError {
     kind: ProviderErrorKind,
     key: KeyUri,
-    /// Shown instead of the kind's words.
-    explanation: Option<Cow<'static, str>>,
-    detail: Cow<'static, str>,
+    /// A detail beside the kind's words, or what happened in place of them.
+    text: Cow<'static, str>,
+    /// Whether `text` is shown in place of the kind's words.
+    is_explained: bool,
+    /// Shown instead of the kind's advice.
+    remedy: Option<Cow<'static, str>>,
     cause: Option<FailureCause>,
     project: Option<Box<str>>,
     service_error: Option<Arc<ServiceError>>,
@@ -182,8 +189,9 @@ impl ProviderError {
         Self {
             kind,
             key: key.clone(),
-            explanation: None,
-            detail: Cow::Borrowed(""),
+            text: Cow::Borrowed(""),
+            is_explained: false,
+            remedy: None,
             cause: None,
             project: None,
             service_error: None,
@@ -191,19 +199,46 @@ impl ProviderError {
         }
     }
 
-    /// Adds a detail that the kind does not tell. It is shown, so it must hold no secret and no word of the service's
-    /// answer.
+    /// Adds a detail that the kind does not tell. It replaces an explanation. It is shown, so it must hold no secret and
+    /// no word of the service's answer.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        self.detail = detail.into();
+        self.text = detail.into();
+        self.is_explained = false;
         self
     }
 
-    /// Replaces all of the words for the kind: `text` says what happened, to which key or file, and what to do. It is
-    /// shown, so it must hold no secret and no word of the service's answer.
+    /// Replaces all of the words for the kind: `text` says what happened, and to which key or file.
+    /// [`with_remedy`](Self::with_remedy) adds what to do. `text` is shown, so it must hold no secret and no word of the
+    /// service's answer.
     #[must_use]
     pub fn with_explanation(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.explanation = Some(text.into());
+        self.text = text.into();
+        self.is_explained = true;
+        self
+    }
+
+    /// Says what to do, in place of the advice for the kind. It is shown, so it must hold no secret and no word of the
+    /// service's answer.
+    ///
+    /// ```
+    /// use temporal_kms::{ProviderError, ProviderErrorKind};
+    ///
+    /// let key = "local://orders".parse()?;
+    /// let error = ProviderError::new(ProviderErrorKind::KeyNotFound, &key)
+    ///     .with_explanation("no key local://orders in keys")
+    ///     .with_remedy("correct the name in --key");
+    /// assert_eq!(error.what_happened(), "no key local://orders in keys");
+    /// assert_eq!(error.remedy(), Some("correct the name in --key"));
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "no key local://orders in keys; correct the name in --key"
+    /// );
+    /// # Ok::<(), temporal_kms::ConfigurationError>(())
+    /// ```
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        self.remedy = Some(remedy.into());
         self
     }
 
@@ -267,35 +302,65 @@ impl ProviderError {
         self.project.as_deref()
     }
 
-    /// What happened and what to do, without the key's name.
+    /// What happened, and to which key or file: the first part of the text.
     #[must_use]
-    pub fn message(&self) -> String {
-        if let Some(explanation) = &self.explanation {
-            return explanation.clone().into_owned();
+    pub fn what_happened(&self) -> Cow<'_, str> {
+        if self.is_explained {
+            return Cow::Borrowed(&self.text);
         }
-        let advice = if self.detail.is_empty() || self.is_transient() {
-            format!("; {}", self.kind.advice())
-        } else {
-            String::new()
-        };
-        match (self.kind, self.detail.as_ref()) {
-            (kind, "") => format!("{}{advice}", self.happened(kind)),
-            (ProviderErrorKind::Misconfigured, detail) => detail.to_owned(),
-            (kind, detail) => format!("{} ({detail}){advice}", self.happened(kind)),
+        Cow::Owned(match self.kind {
+            ProviderErrorKind::Misconfigured => {
+                format!("cannot use {}: {}", self.key, self.happened())
+            }
+            ProviderErrorKind::AlreadyExists if self.text.is_empty() => {
+                format!("{} exists already", self.key)
+            }
+            _ => format!("{}: {}", self.key, self.happened()),
+        })
+    }
+
+    /// What to do: the second part of the text. `None` where an explanation or a detail already says all that is known. A
+    /// detail is more precise than the advice for the kind.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&str> {
+        let is_advised = !self.is_explained && (self.text.is_empty() || self.is_transient());
+        match &self.remedy {
+            Some(remedy) => Some(remedy),
+            None => is_advised.then(|| self.kind.advice()),
         }
     }
 
-    fn happened(&self, kind: ProviderErrorKind) -> Cow<'static, str> {
+    /// What happened and what to do, without the key's name.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self.remedy() {
+            Some(remedy) => format!("{}; {remedy}", self.happened()),
+            None => self.happened().into_owned(),
+        }
+    }
+
+    /// What happened, without the key's name.
+    fn happened(&self) -> Cow<'_, str> {
+        match (self.kind, &*self.text) {
+            (_, text) if self.is_explained => Cow::Borrowed(text),
+            (_, "") => self.summary(),
+            (ProviderErrorKind::Misconfigured, detail) => Cow::Borrowed(detail),
+            (_, detail) => Cow::Owned(format!("{} ({detail})", self.summary())),
+        }
+    }
+
+    /// The kind's words for what happened.
+    fn summary(&self) -> Cow<'static, str> {
         let answered = self.service_error.as_ref();
         let status = answered.and_then(|answer| answer.http_status());
-        match (kind, status) {
+        match (self.kind, status) {
             // The service was reached.
             (ProviderErrorKind::Unavailable, Some(status)) => {
                 let id = answered.and_then(|answer| answer.request_id());
                 let id = id.map_or_else(String::new, |id| format!(", request ID {id}"));
                 Cow::Owned(format!("the service failed with HTTP {status}{id}"))
             }
-            _ => Cow::Borrowed(kind.summary()),
+            (kind, _) => Cow::Borrowed(kind.summary()),
         }
     }
 
@@ -314,17 +379,10 @@ impl ProviderError {
 
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(explanation) = &self.explanation {
-            return f.write_str(explanation);
-        }
-        match self.kind {
-            ProviderErrorKind::Misconfigured => {
-                write!(f, "cannot use {}: {}", self.key, self.message())
-            }
-            ProviderErrorKind::AlreadyExists if self.detail.is_empty() => {
-                write!(f, "{} exists already; {}", self.key, self.kind.advice())
-            }
-            _ => write!(f, "{}: {}", self.key, self.message()),
+        f.write_str(&self.what_happened())?;
+        match self.remedy() {
+            Some(remedy) => write!(f, "; {remedy}"),
+            None => Ok(()),
         }
     }
 }
@@ -334,8 +392,8 @@ impl fmt::Debug for ProviderError {
         f.debug_struct("ProviderError")
             .field("kind", &self.kind)
             .field("key", &self.key)
-            .field("explanation", &self.explanation)
-            .field("detail", &self.detail)
+            .field("text", &self.text)
+            .field("remedy", &self.remedy)
             .finish_non_exhaustive()
     }
 }
@@ -377,7 +435,50 @@ mod tests {
             ),
         ] {
             assert_eq!(error.to_string(), text);
+            let shown = match error.remedy() {
+                Some(remedy) => format!("{}; {remedy}", error.what_happened()),
+                None => error.what_happened().into_owned(),
+            };
+            assert_eq!(shown, text);
         }
+    }
+
+    #[test]
+    fn what_to_do_is_told_apart_from_what_happened() {
+        use ProviderErrorKind as Kind;
+        let parts = |error: ProviderError| {
+            let remedy = error.remedy().map(str::to_owned);
+            (error.what_happened().into_owned(), remedy, error.message())
+        };
+        let missing = "no key local://default in keys".to_owned();
+        let explained = error(Kind::KeyNotFound).with_explanation(missing.clone());
+        assert_eq!(
+            parts(explained.clone()),
+            (missing.clone(), None, missing.clone())
+        );
+        assert_eq!(
+            parts(explained.with_remedy("correct the name")),
+            (
+                missing.clone(),
+                Some("correct the name".to_owned()),
+                format!("{missing}; correct the name")
+            )
+        );
+        // A detail says more than the advice for the kind.
+        let detailed = error(Kind::KeyNotFound).with_detail("it has no version 7");
+        assert_eq!(
+            parts(detailed),
+            (
+                "local://default: key not found (it has no version 7)".to_owned(),
+                None,
+                "key not found (it has no version 7)".to_owned()
+            )
+        );
+        let advised = error(Kind::KeyNotFound).with_remedy("correct the name");
+        assert_eq!(
+            advised.to_string(),
+            "local://default: key not found; correct the name"
+        );
     }
 
     #[test]
