@@ -20,7 +20,7 @@ use super::{
     codec_args::CodecArgs,
     exit::{self, Failure, Status, with_exit_codes},
     output::{Destination, is_standard},
-    wanted::{explain, keys_of},
+    wanted::{explain, is_regular, keys_of},
 };
 
 /// How many payloads that fail are named one by one.
@@ -111,16 +111,6 @@ fn run(operation: Operation, args: &TransformArgs, as_text: bool) -> Result<(), 
     })
 }
 
-/// Whether everything that the file holds is there already.
-fn is_regular(file: &Path) -> bool {
-    let file = if is_standard(file) {
-        Path::new("/dev/stdin")
-    } else {
-        file
-    };
-    std::fs::metadata(file).is_ok_and(|file| file.is_file())
-}
-
 async fn process(
     operation: Operation,
     args: &TransformArgs,
@@ -132,7 +122,6 @@ async fn process(
         Operation::Encode => args.codec.codec(log).await?,
         Operation::Decode => {
             let wanted = async {
-                // Nobody should have to wait for payloads to learn that a key is missing.
                 if !is_regular(&args.file) {
                     return Vec::new();
                 }
