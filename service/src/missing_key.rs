@@ -3,19 +3,12 @@
 
 use std::borrow::Cow;
 
-use temporal_kms_codec::kms::{ProviderError, ProviderErrorKind};
+use temporal_kms_codec::kms::ProviderError;
 
-/// Whether `error` says that a key does not exist. `false` where another part of the key is missing, such as a version: the
-/// service then says more than the general advice for a missing key.
-#[must_use]
-pub fn is_missing(error: &ProviderError) -> bool {
-    error.kind() == ProviderErrorKind::KeyNotFound && error.remedy().is_some()
-}
-
-/// `error`, with `remedy` as what to do if the key does not exist. Other errors are unchanged.
+/// `error`, with `remedy` as what to do if the key itself does not exist. Other errors are unchanged.
 #[must_use]
 pub fn with_remedy(error: ProviderError, remedy: impl Into<Cow<'static, str>>) -> ProviderError {
-    if is_missing(&error) {
+    if error.is_key_missing() {
         error.with_remedy(remedy)
     } else {
         error
@@ -26,7 +19,10 @@ pub fn with_remedy(error: ProviderError, remedy: impl Into<Cow<'static, str>>) -
 mod tests {
     use std::path::Path;
 
-    use temporal_kms_codec::{KeyUri, kms::Kms};
+    use temporal_kms_codec::{
+        KeyUri,
+        kms::{Kms, ProviderErrorKind},
+    };
 
     use super::*;
 
@@ -66,8 +62,8 @@ mod tests {
     #[test]
     fn other_errors_keep_their_advice() {
         let key: KeyUri = "local://a".parse().unwrap();
-        let version = ProviderError::new(ProviderErrorKind::KeyNotFound, &key)
-            .with_detail("key \"7\" of the keyset");
+        let version =
+            ProviderError::new(ProviderErrorKind::KeyNotFound, &key).with_missing_version();
         let refused = ProviderError::new(ProviderErrorKind::PermissionDenied, &key);
         for error in [version, refused] {
             assert_eq!(told(error.clone()), error.to_string());

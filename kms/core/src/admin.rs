@@ -29,7 +29,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the service refuses or fails.
     async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError> {
-        Err(unsupported(key, "it cannot list keys"))
+        Err(unsupported(
+            key,
+            "it cannot list keys",
+            "list them with the service's own tool",
+        ))
     }
 
     /// Everything that the service tells an administrator about a key, whether it can be used or not.
@@ -49,7 +53,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`details`](Self::details).
     async fn rotate(&self, key: &KeyUri) -> Result<(), ProviderError> {
-        Err(unsupported(key, "its keys have one version"))
+        Err(unsupported(
+            key,
+            "its keys have one version",
+            "create another key, and encrypt with it",
+        ))
     }
 
     /// Makes an older version the one that encrypts. All other versions still decrypt.
@@ -59,7 +67,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// [`details`](Self::details).
     async fn set_primary(&self, key: &KeyUri, version: &str) -> Result<(), ProviderError> {
         let _ = version;
-        Err(unsupported(key, "its newest version encrypts"))
+        Err(unsupported(
+            key,
+            "its newest version encrypts",
+            "rotate the key to encrypt with a new version",
+        ))
     }
 
     /// Sets how often the service rotates the key by itself. `None` stops automatic rotation.
@@ -72,7 +84,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         period: Option<Duration>,
     ) -> Result<(), ProviderError> {
         let _ = period;
-        Err(unsupported(key, "its keys do not rotate by themselves"))
+        Err(unsupported(
+            key,
+            "its keys do not rotate by themselves",
+            "rotate the key with `codec-server keys rotate`",
+        ))
     }
 
     /// Disables a version. Disables the whole key if `version` is `None` or the service has no versions.
@@ -81,7 +97,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// As [`details`](Self::details).
     async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         let _ = version;
-        Err(unsupported(key, "its keys cannot be disabled"))
+        Err(unsupported(
+            key,
+            "its keys cannot be disabled",
+            "take the permissions on the key away",
+        ))
     }
 
     /// Enables what [`disable`](Self::disable) disabled.
@@ -90,7 +110,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// As [`details`](Self::details).
     async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         let _ = version;
-        Err(unsupported(key, "its keys cannot be disabled"))
+        Err(unsupported(
+            key,
+            "its keys cannot be disabled",
+            "use the key as it is",
+        ))
     }
 
     /// Schedules the destruction of a version, or of the whole key. After its destruction, what it encrypted is lost.
@@ -106,6 +130,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         let _ = version;
         Err(unsupported(
             key,
+            "",
             "destroy its keys with the service's own tool",
         ))
     }
@@ -116,7 +141,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// When the service has no replicas or the key cannot have any, and as [`details`](Self::details).
     async fn replicate(&self, key: &KeyUri, region: &str) -> Result<KeyUri, ProviderError> {
         let _ = region;
-        Err(unsupported(key, "its keys are in one place"))
+        Err(unsupported(
+            key,
+            "its keys are in one place",
+            "use a key of a service that has replicas",
+        ))
     }
 
     /// Grants `member` a role on the key. `member` has the service's own form. Returns whether this changed anything.
@@ -132,6 +161,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         let _ = (member, role);
         Err(unsupported(
             key,
+            "",
             "permit the use of its keys with the service's own tool",
         ))
     }
@@ -153,11 +183,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         if context.is_empty() {
             return self.grant(key, member, role).await;
         }
-        Err(
-            ProviderError::new(ProviderErrorKind::Unsupported, key).with_detail(
-                "it cannot tie a permission to an encryption context; use a key for each namespace",
-            ),
-        )
+        Err(unsupported(
+            key,
+            "it cannot tie a permission to an encryption context",
+            "use a key for each namespace",
+        ))
     }
 
     /// Takes a role away from `member`, under every encryption context. Returns whether that changed anything.
@@ -173,6 +203,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         let _ = (member, role);
         Err(unsupported(
             key,
+            "",
             "take permissions away with the service's own tool",
         ))
     }
@@ -194,6 +225,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         Err(unsupported(
             key,
             "it cannot tie a permission to an encryption context",
+            "take the role away for all contexts",
         ))
     }
 
@@ -204,13 +236,16 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
         Err(unsupported(
             key,
+            "",
             "look at permissions with the service's own tool",
         ))
     }
 }
 
-fn unsupported(key: &KeyUri, detail: &'static str) -> ProviderError {
-    ProviderError::new(ProviderErrorKind::Unsupported, key).with_detail(detail)
+fn unsupported(key: &KeyUri, detail: &'static str, remedy: &'static str) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Unsupported, key)
+        .with_detail(detail)
+        .with_remedy(remedy)
 }
 
 /// What a key is for.
@@ -603,5 +638,62 @@ mod tests {
             !policy.should_rotate(&rotated, now),
             "how old the version is, is unknown"
         );
+    }
+
+    /// A service that does what every service does.
+    #[derive(Debug)]
+    struct Plain;
+
+    #[async_trait]
+    impl KeyAdmin for Plain {
+        async fn create(&self, uri: &KeyUri, _: &KeySpec) -> Result<KeyDetails, ProviderError> {
+            self.details(uri).await
+        }
+
+        async fn details(&self, uri: &KeyUri) -> Result<KeyDetails, ProviderError> {
+            let protection = Protection::Software;
+            Ok(KeyDetails::new(
+                uri.clone(),
+                KeyPurpose::Encrypt,
+                protection,
+            ))
+        }
+
+        async fn versions(&self, _: &KeyUri) -> Result<Vec<KeyVersion>, ProviderError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_service_does_not_do_is_told_with_what_to_do() {
+        let (uri, role): (KeyUri, _) = ("vault://k".parse().unwrap(), KeyRole::Encrypter);
+        let pairs = BTreeMap::from([("namespace".to_owned(), "a".to_owned())]);
+        let context = EncryptionContext::new(pairs).unwrap();
+        let errors = [
+            Plain.list(&uri).await.err(),
+            Plain.rotate(&uri).await.err(),
+            Plain.set_primary(&uri, "1").await.err(),
+            Plain.set_rotation(&uri, None).await.err(),
+            Plain.disable(&uri, None).await.err(),
+            Plain.enable(&uri, None).await.err(),
+            Plain.destroy(&uri, None).await.err(),
+            Plain.replicate(&uri, "eu").await.err(),
+            Plain.grant(&uri, "me", role).await.err(),
+            Plain
+                .grant_for_context(&uri, "me", role, &context)
+                .await
+                .err(),
+            Plain.revoke(&uri, "me", role).await.err(),
+            Plain
+                .revoke_for_context(&uri, "me", role, &context)
+                .await
+                .err(),
+            Plain.grants(&uri).await.err(),
+        ];
+        for error in errors {
+            let error = error.unwrap();
+            assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
+            assert_eq!(error.to_string().matches("; ").count(), 1, "{error}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::{KeyUri, ServiceError, text_form::text_form};
 pub enum ProviderErrorKind {
     /// The caller may not use the key for this operation.
     PermissionDenied,
-    /// The key does not exist.
+    /// The key, or the version of it that the caller named, does not exist. [`ProviderError::is_key_missing`] tells which.
     KeyNotFound,
     /// The key, or the version that encrypts, is disabled or destroyed.
     KeyDisabled,
@@ -98,7 +98,7 @@ impl ProviderErrorKind {
             Self::KeyVersionGone => "restore the version while that is possible",
             Self::InvalidCiphertext => "decrypt it with the key that encrypted it",
             Self::ContextMismatch => "decrypt it under the context that it was encrypted under",
-            Self::Misconfigured => "correct them; `codec-server doctor` shows which",
+            Self::Misconfigured => "run `codec-server doctor` to find the wrong setting",
             Self::AlreadyExists => "use it, or choose another name",
             Self::Unsupported => "use a key of another service",
         }
@@ -159,9 +159,9 @@ text_form!(FailureCause);
 
 /// A failed call of a key management service: what happened, to which key, and what to do.
 ///
-/// Its text has two parts, with "; " between them. A program that knows better what to do shows
-/// [`what_happened`](Self::what_happened) and its own advice, or replaces the second part by
-/// [`with_remedy`](Self::with_remedy).
+/// Its text has two parts, with "; " between them: [`what_happened`](Self::what_happened), and what to do, which is never
+/// missing. The kind has advice that fits most errors. A provider, and a program that knows better what to do, replace it
+/// by [`with_remedy`](Self::with_remedy).
 ///
 /// It has no [`source`](StdError::source), and its `Display` and `Debug` hold no text of the service's answer. So it
 /// can be logged, shown, and stored by Temporal in the clear. Only [`service_error`](Self::service_error) returns what
@@ -179,6 +179,8 @@ pub struct ProviderError {
     cause: Option<FailureCause>,
     project: Option<Box<str>>,
     service_error: Option<Arc<ServiceError>>,
+    /// Whether the key exists, and only a version of it is missing.
+    is_version_missing: bool,
     is_presumed: bool,
 }
 
@@ -195,12 +197,14 @@ impl ProviderError {
             cause: None,
             project: None,
             service_error: None,
+            is_version_missing: false,
             is_presumed: false,
         }
     }
 
-    /// Adds a detail that the kind does not tell. It replaces an explanation. It is shown, so it must hold no secret and
-    /// no word of the service's answer.
+    /// Adds a detail that the kind does not tell: a part of what happened. What to do belongs in
+    /// [`with_remedy`](Self::with_remedy). The detail replaces an explanation. It is shown, so it must hold no secret and no
+    /// word of the service's answer.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.text = detail.into();
@@ -208,8 +212,8 @@ impl ProviderError {
         self
     }
 
-    /// Replaces all of the words for the kind: `text` says what happened, and to which key or file.
-    /// [`with_remedy`](Self::with_remedy) adds what to do. `text` is shown, so it must hold no secret and no word of the
+    /// Replaces the words for the kind: `text` says what happened, and to which key or file. The advice for the kind stays,
+    /// unless [`with_remedy`](Self::with_remedy) replaces it. `text` is shown, so it must hold no secret and no word of the
     /// service's answer.
     #[must_use]
     pub fn with_explanation(mut self, text: impl Into<Cow<'static, str>>) -> Self {
@@ -229,7 +233,7 @@ impl ProviderError {
     ///     .with_explanation("no key local://orders in keys")
     ///     .with_remedy("correct the name in --key");
     /// assert_eq!(error.what_happened(), "no key local://orders in keys");
-    /// assert_eq!(error.remedy(), Some("correct the name in --key"));
+    /// assert_eq!(error.remedy(), "correct the name in --key");
     /// assert_eq!(
     ///     error.to_string(),
     ///     "no key local://orders in keys; correct the name in --key"
@@ -239,6 +243,14 @@ impl ProviderError {
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
         self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// Says that the key exists, and that only the version of it that the caller named does not. This is for the kind
+    /// [`KeyNotFound`](ProviderErrorKind::KeyNotFound).
+    #[must_use]
+    pub fn with_missing_version(mut self) -> Self {
+        self.is_version_missing = true;
         self
     }
 
@@ -277,6 +289,13 @@ impl ProviderError {
         self.is_presumed
     }
 
+    /// Whether the key itself does not exist, or the place that it belongs to. `false` where only a version of the key is
+    /// missing, and for other kinds.
+    #[must_use]
+    pub fn is_key_missing(&self) -> bool {
+        self.kind == ProviderErrorKind::KeyNotFound && !self.is_version_missing
+    }
+
     /// How it failed.
     #[must_use]
     pub fn kind(&self) -> ProviderErrorKind {
@@ -310,50 +329,49 @@ impl ProviderError {
         }
         Cow::Owned(match self.kind {
             ProviderErrorKind::Misconfigured => {
-                format!("cannot use {}: {}", self.key, self.happened())
+                format!("cannot use {}: {}", self.key, self.summary())
             }
             ProviderErrorKind::AlreadyExists if self.text.is_empty() => {
                 format!("{} exists already", self.key)
             }
-            _ => format!("{}: {}", self.key, self.happened()),
+            _ => format!("{}: {}", self.key, self.summary()),
         })
     }
 
-    /// What to do: the second part of the text. `None` where an explanation or a detail already says all that is known. A
-    /// detail is more precise than the advice for the kind.
+    /// What happened, without the key's name. An explanation stays as it is.
     #[must_use]
-    pub fn remedy(&self) -> Option<&str> {
-        let is_advised = !self.is_explained && (self.text.is_empty() || self.is_transient());
+    pub fn summary(&self) -> Cow<'_, str> {
+        match (self.kind, &*self.text) {
+            (_, text) if self.is_explained => Cow::Borrowed(text),
+            (_, "") => self.summary_of_kind(),
+            (ProviderErrorKind::Misconfigured, detail) => Cow::Borrowed(detail),
+            (_, detail) => Cow::Owned(format!("{} ({detail})", self.summary_of_kind())),
+        }
+    }
+
+    /// What to do: the second part of the text. It is the advice for the kind, unless [`with_remedy`](Self::with_remedy)
+    /// has replaced it.
+    #[must_use]
+    pub fn remedy(&self) -> &str {
         match &self.remedy {
-            Some(remedy) => Some(remedy),
-            None => is_advised.then(|| self.kind.advice()),
+            Some(remedy) => remedy,
+            None if self.is_version_missing => "name one that `codec-server keys versions` lists",
+            None => self.kind.advice(),
         }
     }
 
     /// What happened and what to do, without the key's name.
     #[must_use]
     pub fn message(&self) -> String {
-        match self.remedy() {
-            Some(remedy) => format!("{}; {remedy}", self.happened()),
-            None => self.happened().into_owned(),
-        }
-    }
-
-    /// What happened, without the key's name.
-    fn happened(&self) -> Cow<'_, str> {
-        match (self.kind, &*self.text) {
-            (_, text) if self.is_explained => Cow::Borrowed(text),
-            (_, "") => self.summary(),
-            (ProviderErrorKind::Misconfigured, detail) => Cow::Borrowed(detail),
-            (_, detail) => Cow::Owned(format!("{} ({detail})", self.summary())),
-        }
+        format!("{}; {}", self.summary(), self.remedy())
     }
 
     /// The kind's words for what happened.
-    fn summary(&self) -> Cow<'static, str> {
+    fn summary_of_kind(&self) -> Cow<'static, str> {
         let answered = self.service_error.as_ref();
         let status = answered.and_then(|answer| answer.http_status());
         match (self.kind, status) {
+            _ if self.is_version_missing => Cow::Borrowed("the key has no such version"),
             // The service was reached.
             (ProviderErrorKind::Unavailable, Some(status)) => {
                 let id = answered.and_then(|answer| answer.request_id());
@@ -379,11 +397,7 @@ impl ProviderError {
 
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what_happened())?;
-        match self.remedy() {
-            Some(remedy) => write!(f, "; {remedy}"),
-            None => Ok(()),
-        }
+        write!(f, "{}; {}", self.what_happened(), self.remedy())
     }
 }
 
@@ -418,16 +432,22 @@ mod tests {
                 "local://default: key not found; check its name, project and region, or create it",
             ),
             (
-                error(Kind::PermissionDenied).with_detail("grant kms:Decrypt"),
-                "local://default: permission denied (grant kms:Decrypt)",
+                error(Kind::PermissionDenied).with_remedy("grant kms:Decrypt"),
+                "local://default: permission denied; grant kms:Decrypt",
+            ),
+            (
+                error(Kind::KeyDisabled).with_detail("version 3"),
+                "local://default: the key or its version is disabled or destroyed (version 3); enable it again",
             ),
             (
                 error(Kind::Unavailable).with_detail("no connection"),
                 "local://default: the service cannot be reached (no connection); retry later",
             ),
             (
-                error(Kind::Misconfigured).with_detail("no credentials were found"),
-                "cannot use local://default: no credentials were found",
+                error(Kind::Misconfigured)
+                    .with_detail("no credentials were found")
+                    .with_remedy("set them"),
+                "cannot use local://default: no credentials were found; set them",
             ),
             (
                 error(Kind::AlreadyExists),
@@ -435,49 +455,56 @@ mod tests {
             ),
         ] {
             assert_eq!(error.to_string(), text);
-            let shown = match error.remedy() {
-                Some(remedy) => format!("{}; {remedy}", error.what_happened()),
-                None => error.what_happened().into_owned(),
-            };
-            assert_eq!(shown, text);
+            let parts = format!("{}; {}", error.what_happened(), error.remedy());
+            assert_eq!(parts, text);
         }
     }
 
     #[test]
     fn what_to_do_is_told_apart_from_what_happened() {
         use ProviderErrorKind as Kind;
-        let parts = |error: ProviderError| {
-            let remedy = error.remedy().map(str::to_owned);
-            (error.what_happened().into_owned(), remedy, error.message())
+        let parts = |error: &ProviderError| {
+            let parts = [
+                error.what_happened(),
+                error.summary(),
+                error.remedy().into(),
+            ];
+            parts.map(Cow::into_owned)
         };
-        let missing = "no key local://default in keys".to_owned();
-        let explained = error(Kind::KeyNotFound).with_explanation(missing.clone());
-        assert_eq!(
-            parts(explained.clone()),
-            (missing.clone(), None, missing.clone())
+        let advice = Kind::KeyNotFound.advice();
+        let missing = "no key local://default in keys";
+        let explained = error(Kind::KeyNotFound).with_explanation(missing);
+        assert_eq!(parts(&explained), [missing, missing, advice]);
+        let explained = explained.with_remedy("correct the name");
+        assert_eq!(parts(&explained), [missing, missing, "correct the name"]);
+        assert_eq!(explained.message(), format!("{missing}; correct the name"));
+        let detailed = error(Kind::KeyNotFound).with_detail("in keys");
+        let (happened, summary) = (
+            "local://default: key not found (in keys)",
+            "key not found (in keys)",
         );
-        assert_eq!(
-            parts(explained.with_remedy("correct the name")),
-            (
-                missing.clone(),
-                Some("correct the name".to_owned()),
-                format!("{missing}; correct the name")
-            )
-        );
-        // A detail says more than the advice for the kind.
-        let detailed = error(Kind::KeyNotFound).with_detail("it has no version 7");
-        assert_eq!(
-            parts(detailed),
-            (
-                "local://default: key not found (it has no version 7)".to_owned(),
-                None,
-                "key not found (it has no version 7)".to_owned()
-            )
-        );
+        assert_eq!(parts(&detailed), [happened, summary, advice]);
+        assert_eq!(detailed.message(), format!("{summary}; {advice}"));
         let advised = error(Kind::KeyNotFound).with_remedy("correct the name");
         assert_eq!(
             advised.to_string(),
             "local://default: key not found; correct the name"
+        );
+    }
+
+    #[test]
+    fn a_missing_version_is_not_a_missing_key() {
+        use ProviderErrorKind as Kind;
+        assert!(error(Kind::KeyNotFound).is_key_missing());
+        // Neither a detail nor a remedy changes this.
+        let detailed = error(Kind::KeyNotFound).with_detail("in keys");
+        assert!(detailed.with_remedy("correct the name").is_key_missing());
+        assert!(!error(Kind::KeyDisabled).is_key_missing());
+        let version = error(Kind::KeyNotFound).with_missing_version();
+        assert!(!version.is_key_missing());
+        assert_eq!(
+            version.with_detail("7").to_string(),
+            "local://default: the key has no such version (7); name one that `codec-server keys versions` lists"
         );
     }
 
@@ -524,23 +551,48 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_kind_names_the_key_and_says_what_to_do() {
+    fn kinds() -> Vec<ProviderErrorKind> {
         let first = Some(ProviderErrorKind::PermissionDenied);
-        for kind in std::iter::successors(first, |kind| next(*kind)) {
-            let shown = error(kind).to_string();
-            assert!(shown.contains("local://default"), "{shown}");
-            let (_, advice) = shown.rsplit_once("; ").unwrap();
-            assert!(kind.advice().ends_with(advice), "{shown}");
+        let kinds: Vec<_> = std::iter::successors(first, |kind| next(*kind)).collect();
+        assert_eq!(kinds.len(), 13);
+        kinds
+    }
+
+    #[test]
+    fn every_error_names_the_key_and_says_what_to_do_once() {
+        let answer = ServiceError::new(Some(500)).with_request_id(Some("1b2c-3d4e"));
+        for kind in kinds() {
+            let explanation = "no key local://default";
+            for error in [
+                error(kind),
+                error(kind).with_detail("a detail"),
+                error(kind).with_explanation(explanation),
+                error(kind).with_service_error(answer.clone()),
+                error(kind).with_missing_version(),
+                error(kind).with_detail("a detail").with_remedy("do this"),
+                error(kind).with_remedy("do this").with_detail("a detail"),
+            ] {
+                let shown = error.to_string();
+                assert!(shown.contains("local://default"), "{shown}");
+                let (happened, remedy) = shown.split_once("; ").unwrap();
+                assert_eq!(happened, error.what_happened());
+                assert_eq!(remedy, error.remedy());
+                assert!(!remedy.is_empty() && !remedy.contains("; "), "{shown}");
+                let message = error.message();
+                assert_eq!(message.split_once("; ").unwrap().1, remedy);
+            }
+            let advised = error(kind).with_detail("a detail");
+            assert_eq!(
+                advised.remedy(),
+                kind.advice(),
+                "a detail replaces no advice"
+            );
         }
     }
 
     #[test]
     fn no_kind_has_anything_below_it_or_the_answers_code() {
-        let first = Some(ProviderErrorKind::PermissionDenied);
-        let kinds: Vec<_> = std::iter::successors(first, |kind| next(*kind)).collect();
-        assert_eq!(kinds.len(), 13);
-        for kind in kinds {
+        for kind in kinds() {
             let answer = ServiceError::new(Some(500)).with_code(Some("SeCrEtCode"));
             let error = error(kind).with_service_error(answer);
             assert!(error.source().is_none(), "{kind:?}");

@@ -41,7 +41,7 @@ impl Diagnose for LocalKms {
         if error.kind() != Kind::Misconfigured {
             return None;
         }
-        Some(Advice::new(error.what_happened(), error.remedy()?))
+        Some(Advice::new(error.what_happened(), error.remedy()))
     }
 
     /// `None` where the folder exists.

@@ -3,7 +3,6 @@
 use std::{error::Error, time::Duration};
 
 use temporal_kms_codec::Error as CodecError;
-use temporal_kms_codec_service::missing_key::is_missing;
 use thiserror::Error;
 
 use super::{
@@ -124,7 +123,7 @@ impl ClientError {
 /// An error of reading, with its causes. A new key would decrypt nothing, so no text tells to create one.
 pub(super) fn problem_of_reading(error: &(dyn Error + 'static)) -> String {
     match codec_error(error) {
-        Some(CodecError::Provider(reason)) if is_missing(reason) => {
+        Some(CodecError::Provider(reason)) if reason.is_key_missing() => {
             reason.what_happened().into_owned()
         }
         _ => error_chain(error),

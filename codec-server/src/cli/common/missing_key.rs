@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use temporal_kms_codec::{KeyUri, kms::ProviderError};
-use temporal_kms_codec_service::missing_key::{is_missing, with_remedy};
+use temporal_kms_codec_service::missing_key::with_remedy;
 
 use super::exit::Failure;
 
@@ -23,7 +23,7 @@ pub(crate) async fn failure_of_input(
     names: &str,
     wanted: impl Future<Output = Vec<KeyUri>>,
 ) -> Failure {
-    if !is_missing(&error) {
+    if !error.is_key_missing() {
         return error.into();
     }
     let wanted: Vec<String> = wanted.await.iter().map(ToString::to_string).collect();
