@@ -14,6 +14,10 @@ use temporal_kms::{FailureCause, KeyUri, ProviderError, ProviderErrorKind as Kin
 /// The reason of a refusal by VPC Service Controls.
 const PERIMETER: &str = "SECURITY_POLICY_VIOLATED";
 
+/// What to do about a key that does not sign as it should.
+pub(super) const SIGNING_KEY: &str =
+    "use another key, or create one with `codec-server keys create --purpose sign-p256`";
+
 /// The kind of request, which decides what a refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -31,17 +35,23 @@ pub(super) fn map(error: &GaxError, uri: &KeyUri, asked: Asked) -> ProviderError
         Some(status) => of_status(status, uri, asked),
         None => of_transport(error),
     };
-    ProviderError::new(meaning.kind, uri)
+    let translated = ProviderError::new(meaning.kind, uri)
         .with_detail(meaning.detail)
         .with_cause(meaning.cause)
         .with_project(meaning.project)
-        .with_service_error(identified(error))
+        .with_service_error(identified(error));
+    match meaning.remedy {
+        Some(remedy) => translated.with_remedy(remedy),
+        None => translated,
+    }
 }
 
 /// The meaning of a failure.
 struct Meaning<'a> {
     kind: Kind,
     detail: Cow<'static, str>,
+    /// What to do, in place of the advice for the kind.
+    remedy: Option<Cow<'static, str>>,
     cause: Option<FailureCause>,
     project: Option<&'a str>,
 }
@@ -51,8 +61,24 @@ impl<'a> Meaning<'a> {
         Self {
             kind,
             detail: detail.into(),
+            remedy: None,
             cause: None,
             project: None,
+        }
+    }
+
+    /// Settings are wrong. The kind does not know which, so each has its own remedy.
+    fn misconfigured(
+        detail: impl Into<Cow<'static, str>>,
+        remedy: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(Kind::Misconfigured, detail).with_remedy(remedy)
+    }
+
+    fn with_remedy(self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            remedy: Some(remedy.into()),
+            ..self
         }
     }
 
@@ -116,9 +142,9 @@ fn of_status<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Meaning<'a> 
         Code::NotFound => Meaning::new(Kind::KeyNotFound, ""),
         Code::AlreadyExists => Meaning::new(Kind::AlreadyExists, ""),
         Code::PermissionDenied => permission_denied(status, uri, asked),
-        Code::Unauthenticated => Meaning::new(
-            Kind::Misconfigured,
-            "Google Cloud does not accept the credentials; they are expired, revoked or of another project",
+        Code::Unauthenticated => Meaning::misconfigured(
+            "Google Cloud does not accept the credentials: they are expired, revoked or of another project",
+            "log in again with `gcloud auth application-default login`, or renew the credentials file",
         )
         .because(FailureCause::RefusedCredentials),
         Code::FailedPrecondition => failed_precondition(status, asked),
@@ -138,17 +164,16 @@ fn invalid_argument(status: &Status, asked: Asked) -> Meaning<'static> {
     }
     match asked {
         Asked::Decrypt => Meaning::new(Kind::InvalidCiphertext, ""),
-        Asked::Encrypt => Meaning::new(
-            Kind::Misconfigured,
-            "the key must be one for symmetric encryption; one in an HSM takes at most 8 KiB",
+        Asked::Encrypt => Meaning::misconfigured(
+            "it is not for symmetric encryption, or is in an HSM and encrypts at most 8 KiB at once",
+            "use a key for symmetric encryption, and the format `envelope`",
         ),
-        Asked::Sign | Asked::PublicKey => Meaning::new(
-            Kind::Misconfigured,
-            "the key must be one for signing with EC_SIGN_P256_SHA256",
-        ),
-        Asked::Describe | Asked::Administer => Meaning::new(
-            Kind::Misconfigured,
+        Asked::Sign | Asked::PublicKey => {
+            Meaning::misconfigured("it does not sign with EC_SIGN_P256_SHA256", SIGNING_KEY)
+        }
+        Asked::Describe | Asked::Administer => Meaning::misconfigured(
             "the service refuses a value of the request",
+            "correct the key's name, or the values that you gave",
         ),
     }
 }
@@ -161,53 +186,54 @@ fn permission_denied<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Mean
     let consumer = info.and_then(|info| project::consumer(&info.metadata));
     let is_charged_elsewhere = consumer.is_some() && consumer != project::of_key(uri);
     match info.map(|info| info.reason.as_str()) {
-        Some("ACCESS_TOKEN_SCOPE_INSUFFICIENT") => Meaning::new(
-            Kind::Misconfigured,
+        Some("ACCESS_TOKEN_SCOPE_INSUFFICIENT") => Meaning::misconfigured(
             "the credentials lack the scope cloud-platform",
+            "give them this scope, or use other credentials",
         )
         .because(FailureCause::RefusedCredentials),
         Some(PERIMETER) => Meaning::new(
             Kind::PermissionDenied,
-            "a perimeter of VPC Service Controls keeps the call out; let its caller and its network in by an ingress rule or an \
-             access level, or call from inside of the perimeter",
+            "a perimeter of VPC Service Controls keeps the call out",
+        )
+        .with_remedy(
+            "let its caller and its network in by an ingress rule or an access level, or call from inside of the perimeter",
         )
         .because(FailureCause::Perimeter),
         Some("SERVICE_DISABLED") if is_charged_elsewhere => {
-            Meaning::new(Kind::Misconfigured, project::disabled(consumer))
-                .because(FailureCause::QuotaProject)
-                .of_project(consumer)
+            of_quota_project(consumer, project::disabled(consumer))
         }
-        Some("SERVICE_DISABLED") => Meaning::new(
-            Kind::Misconfigured,
-            "the key's project has not enabled Cloud KMS: gcloud services enable cloudkms.googleapis.com",
+        Some("SERVICE_DISABLED") => Meaning::misconfigured(
+            "the key's project has not enabled Cloud KMS",
+            format!("enable it there: {}", project::enable(project::of_key(uri))),
         )
         .because(FailureCause::ServiceDisabled)
         .of_project(consumer),
-        Some("USER_PROJECT_DENIED") => {
-            Meaning::new(Kind::Misconfigured, project::denied(consumer))
-                .because(FailureCause::QuotaProject)
-                .of_project(consumer)
-        }
+        Some("USER_PROJECT_DENIED") => of_quota_project(consumer, project::denied(consumer)),
         Some("BILLING_DISABLED" | "CONSUMER_INVALID" | "CONSUMER_SUSPENDED")
             if is_charged_elsewhere =>
         {
-            Meaning::new(Kind::Misconfigured, project::unusable(consumer))
-                .because(FailureCause::QuotaProject)
-                .of_project(consumer)
+            of_quota_project(consumer, project::unusable(consumer))
         }
         Some(
             "BILLING_DISABLED"
             | "CONSUMER_INVALID"
             | "CONSUMER_SUSPENDED"
             | "RESOURCE_PROJECT_INVALID",
-        ) => Meaning::new(
-            Kind::Misconfigured,
+        ) => Meaning::misconfigured(
             "the key's project does not exist, has no billing account, or may not be used by the caller",
+            "check the project in the key's name, and its billing account",
         )
         .because(FailureCause::Project)
         .of_project(consumer),
-        _ => Meaning::new(Kind::PermissionDenied, missing_role(asked)),
+        _ => Meaning::new(Kind::PermissionDenied, "").with_remedy(missing_role(asked)),
     }
+}
+
+/// A refusal because of the project that calls are charged to.
+fn of_quota_project(consumer: Option<&str>, (detail, remedy): (String, String)) -> Meaning<'_> {
+    Meaning::misconfigured(detail, remedy)
+        .because(FailureCause::QuotaProject)
+        .of_project(consumer)
 }
 
 fn missing_role(asked: Asked) -> &'static str {
@@ -229,16 +255,14 @@ fn failed_precondition(status: &Status, asked: Asked) -> Meaning<'static> {
         _ => None,
     });
     match (violation.map(|violation| violation.r#type.as_str()), asked) {
-        (Some("KEY_DISABLED"), _) => Meaning::new(
-            Kind::KeyDisabled,
-            "the version is disabled; enable it again",
-        ),
+        (Some("KEY_DISABLED"), _) => Meaning::new(Kind::KeyDisabled, "the version is disabled"),
         (Some("KEY_DESTROYED"), Asked::Decrypt) => Meaning::new(
             Kind::KeyVersionGone,
-            "the version that encrypted it is destroyed, or will be; restore it while that is possible",
+            "the version that encrypted it is destroyed, or will be",
         ),
         (Some("KEY_DESTROYED"), _) => {
             Meaning::new(Kind::KeyDisabled, "the version is destroyed, or will be")
+                .with_remedy("restore it while that is possible, or rotate the key")
         }
         _ => Meaning::new(Kind::KeyDisabled, ""),
     }
@@ -252,7 +276,10 @@ fn of_transport(error: &GaxError) -> Meaning<'static> {
         return Meaning::new(Kind::DeadlineExceeded, "");
     }
     if error.is_binding() || error.is_serialization() {
-        return Meaning::new(Kind::Misconfigured, "the service has no such resource name");
+        return Meaning::misconfigured(
+            "the service has no such resource name",
+            "correct the key's name",
+        );
     }
     if error.is_deserialization() {
         return stranger(Kind::Integrity);
@@ -276,6 +303,7 @@ fn stranger(kind: Kind) -> Meaning<'static> {
         kind,
         "the answer is not Google's: is there a proxy on the way?",
     )
+    .with_remedy("check HTTPS_PROXY, NO_PROXY and the endpoint, and retry")
     .because(FailureCause::Proxy)
 }
 
@@ -291,10 +319,10 @@ fn of_credentials(error: &GaxError) -> Meaning<'static> {
             Kind::Unavailable,
             "no token for the service could be fetched",
         ),
-        _ => Meaning::new(
-            Kind::Misconfigured,
-            "there are no usable Google Cloud credentials; set GOOGLE_APPLICATION_CREDENTIALS, run \
-             `gcloud auth application-default login`, or give the machine a service account",
+        _ => Meaning::misconfigured(
+            "there are no usable Google Cloud credentials",
+            "set GOOGLE_APPLICATION_CREDENTIALS, run `gcloud auth application-default login`, or give the machine a service \
+             account",
         )
         .because(FailureCause::NoCredentials),
     }
@@ -357,6 +385,113 @@ mod tests {
             assert_eq!(error.kind(), kind, "{code:?}");
             assert!(!format!("{error} {error:?}").contains("sk-secret"));
         }
+    }
+
+    const ASKED: [Asked; 6] = [
+        Asked::Encrypt,
+        Asked::Decrypt,
+        Asked::Sign,
+        Asked::PublicKey,
+        Asked::Describe,
+        Asked::Administer,
+    ];
+
+    /// Each error says once what to do. A wrong setting has a remedy of its own.
+    #[track_caller]
+    fn says_what_to_do(error: &ProviderError) {
+        let text = error.to_string();
+        assert_eq!(text.matches("; ").count(), 1, "{text}");
+        if error.kind() == Kind::Misconfigured {
+            let general = ProviderError::new(Kind::Misconfigured, &uri());
+            assert_ne!(error.remedy(), general.remedy(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_status_says_what_to_do() {
+        for code in [
+            Code::InvalidArgument,
+            Code::OutOfRange,
+            Code::NotFound,
+            Code::AlreadyExists,
+            Code::PermissionDenied,
+            Code::Unauthenticated,
+            Code::FailedPrecondition,
+            Code::ResourceExhausted,
+            Code::DeadlineExceeded,
+            Code::Unimplemented,
+            Code::DataLoss,
+            Code::Aborted,
+            Code::Unavailable,
+            Code::Internal,
+        ] {
+            for asked in ASKED {
+                for message in ["", "crc32c"] {
+                    says_what_to_do(&mapped(code, message, asked));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_says_what_to_do() {
+        for (status, code, detail) in [
+            (
+                403,
+                "PERMISSION_DENIED",
+                r#""@type": "type.googleapis.com/google.rpc.ErrorInfo", "domain": "", "reason": "REASON", "metadata": {"consumer": "projects/CONSUMER"}"#,
+            ),
+            (
+                400,
+                "FAILED_PRECONDITION",
+                r#""@type": "type.googleapis.com/google.rpc.PreconditionFailure", "violations": [{"type": "REASON", "subject": "", "description": ""}]"#,
+            ),
+        ] {
+            for reason in [
+                "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+                PERIMETER,
+                "SERVICE_DISABLED",
+                "USER_PROJECT_DENIED",
+                "BILLING_DISABLED",
+                "CONSUMER_INVALID",
+                "CONSUMER_SUSPENDED",
+                "RESOURCE_PROJECT_INVALID",
+                "KEY_DISABLED",
+                "KEY_DESTROYED",
+                "ANOTHER",
+            ] {
+                for consumer in ["my-project", "999999"] {
+                    let detail = detail.replace("REASON", reason);
+                    let detail = detail.replace("CONSUMER", consumer);
+                    let answer = answered(&format!(
+                        r#"{{"error": {{"code": {status}, "status": "{code}", "message": "", "details": [{{{detail}}}]}}}}"#
+                    ));
+                    for asked in ASKED {
+                        says_what_to_do(&map(&answer, &uri(), asked));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_other_answer_says_what_to_do() {
+        for status in 100..600 {
+            let answer = GaxError::http(status, http::HeaderMap::new(), "<html>".into());
+            says_what_to_do(&map(&answer, &uri(), Asked::Encrypt));
+        }
+        says_what_to_do(&integrity(&uri(), "the answer is another key's"));
+    }
+
+    #[test]
+    fn a_missing_role_is_what_to_grant() {
+        assert_eq!(
+            mapped(Code::PermissionDenied, "", Asked::Describe).to_string(),
+            format!(
+                "{}: permission denied; grant the caller roles/cloudkms.viewer",
+                uri()
+            )
+        );
     }
 
     #[test]
