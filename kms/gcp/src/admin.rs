@@ -434,3 +434,30 @@ fn named(uri: &KeyUri, version: Option<&str>) -> Result<u64, ProviderError> {
             .with_remedy("name the version")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_cloud_kms_does_not_have_is_told_with_what_to_do() {
+        let key = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
+        let key: KeyUri = key.parse().unwrap();
+        for spec in [
+            KeySpec::new(KeyPurpose::SignEd25519),
+            KeySpec::default().with_protection(Protection::File),
+            KeySpec::default().with_multi_region(true),
+            KeySpec::default().with_key_store("cks-1".to_owned()),
+            KeySpec::default().with_destroy_delay(DAY * 121),
+            KeySpec::default().with_rotation_period(Duration::MAX),
+        ] {
+            let text = crypto_key(&key, &spec).unwrap_err().to_string();
+            assert_eq!(text.matches("; ").count(), 1, "{text}");
+        }
+        for version in [None, Some("01"), Some("a")] {
+            let error = named(&key, version).unwrap_err();
+            assert_eq!(error.to_string().matches("; ").count(), 1, "{error}");
+            assert!(!error.is_key_missing(), "{error}");
+        }
+    }
+}
