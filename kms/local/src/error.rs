@@ -1,6 +1,6 @@
 //! Errors of keysets as errors of key services.
 
-use std::{borrow::Cow, io, path::Path};
+use std::{io, path::Path};
 
 use temporal_kms::{KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
@@ -34,18 +34,14 @@ pub(super) fn file_error_of(
         purpose => format!(" --purpose {purpose}"),
     };
     let create = format!("codec-server keys create {uri}{option} --keyring {folder}");
-    let (happened, remedy): (String, Option<Cow<'static, str>>) = match error {
-        FileError::NoFolder(_) => (
-            format!("no keyring {folder}"),
-            Some(format!("create it with its key: {create}").into()),
-        ),
-        FileError::NoFile(_) => (
-            format!("no key {uri} in {folder}"),
-            Some(format!("create it: {create}").into()),
-        ),
-        _ => (error.to_string(), error.remedy()),
+    let happened = match error {
+        FileError::NoFolder(_) => format!("no keyring {folder}"),
+        FileError::NoFile(_) => format!("no key {uri} in {folder}"),
+        _ => error.to_string(),
     };
-    explained(kind, uri, happened, remedy)
+    ProviderError::new(kind, uri)
+        .with_explanation(happened)
+        .with_remedy(error.remedy(&create))
 }
 
 /// The file exists, but its content cannot be used.
@@ -58,19 +54,11 @@ pub(super) fn keyset_error(uri: &KeyUri, path: &Path, error: &KeysetError) -> Pr
         KeysetError::NoRandomness(_) => Kind::Unavailable,
         _ => Kind::Misconfigured,
     };
-    let happened = format!("{}: {error}", path.display());
-    explained(kind, uri, happened, error.remedy().map(Cow::Borrowed))
-}
-
-fn explained(
-    kind: Kind,
-    uri: &KeyUri,
-    happened: String,
-    remedy: Option<Cow<'static, str>>,
-) -> ProviderError {
-    let error = ProviderError::new(kind, uri).with_explanation(happened);
-    match remedy {
-        Some(remedy) => error.with_remedy(remedy),
-        None => error,
+    let explained = ProviderError::new(kind, uri)
+        .with_explanation(format!("{}: {error}", path.display()))
+        .with_remedy(error.remedy());
+    match error {
+        KeysetError::NoSuchKey(_) => explained.with_missing_version(),
+        _ => explained,
     }
 }

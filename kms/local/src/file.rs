@@ -47,11 +47,12 @@ pub(super) enum FileError {
 }
 
 impl FileError {
-    /// What to do. `None` where this depends on the key, or is not known.
-    pub(super) fn remedy(&self) -> Option<Cow<'static, str>> {
-        Some(match self {
-            Self::NoFolder(_) | Self::NoFile(_) => return None,
-            Self::Io { kind, .. } => return remedy_of(*kind).map(Cow::Borrowed),
+    /// What to do. `create` is the command that creates the key.
+    pub(super) fn remedy(&self, create: &str) -> Cow<'static, str> {
+        match self {
+            Self::NoFolder(_) => format!("create it with its key: {create}").into(),
+            Self::NoFile(_) => format!("create it: {create}").into(),
+            Self::Io { kind, .. } => remedy_of(*kind).into(),
             Self::NotAFolder(_) => "name the keyring's folder".into(),
             Self::NotAFile(_) => {
                 "replace it by one, because links, pipes and devices are refused".into()
@@ -62,7 +63,7 @@ impl FileError {
             Self::FolderNotPrivate { path, .. } => {
                 format!("run `chmod go-w {}`", path.display()).into()
             }
-        })
+        }
     }
 }
 
@@ -225,12 +226,12 @@ fn words(kind: io::ErrorKind) -> String {
 }
 
 /// What to do about it.
-const fn remedy_of(kind: io::ErrorKind) -> Option<&'static str> {
+const fn remedy_of(kind: io::ErrorKind) -> &'static str {
     match kind {
-        io::ErrorKind::PermissionDenied => Some("run as its owner"),
-        io::ErrorKind::StorageFull => Some("free some space"),
-        io::ErrorKind::ReadOnlyFilesystem => Some("use another folder"),
-        _ => None,
+        io::ErrorKind::PermissionDenied => "run as its owner",
+        io::ErrorKind::StorageFull => "free some space",
+        io::ErrorKind::ReadOnlyFilesystem => "use another folder",
+        _ => "check the path, and the disk that it is on",
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) enum KeysetError {
     WrongPurpose(&'static str),
     #[error("key {id}: {reason}")]
     Key { id: u32, reason: &'static str },
-    #[error("it holds no key with the id {0:?}; `codec-server keys versions` lists its ids")]
+    #[error("it holds no key with the id {0:?}")]
     NoSuchKey(String),
     #[error("key {0} is the primary one")]
     IsPrimary(u32),
@@ -50,9 +50,9 @@ pub(super) enum KeysetError {
 }
 
 impl KeysetError {
-    /// What to do. `None` where the text already says all that is known.
-    pub(super) fn remedy(&self) -> Option<&'static str> {
-        Some(match self {
+    /// What to do.
+    pub(super) const fn remedy(&self) -> &'static str {
+        match self {
             Self::Json { .. } => "correct it, or restore it from a backup",
             Self::Utf16 => "save it as UTF-8",
             Self::NoPrimary(_) => "make another key the primary one",
@@ -60,13 +60,13 @@ impl KeysetError {
             Self::NotEnabled { .. } => "enable it first",
             Self::MixedPurposes => "keep them in keysets of their own",
             Self::WrongPurpose(_) => "use another key",
+            Self::Key { .. } => "replace this key in the keyset, or use another keyset",
+            Self::NoSuchKey(_) => "name one that `codec-server keys versions` lists",
             Self::IsPrimary(_) => "rotate the key first",
             Self::IsDestroyed(_) => "use another version",
             Self::UnknownPurpose => "choose encryption or signing",
             Self::NoRandomness(_) => "check that the process may call `getrandom`",
-            // The keyset exists. Callers give their own advice about keys that do not exist.
-            Self::Key { .. } | Self::NoSuchKey(_) => return None,
-        })
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::{AES_GCM, LocalKeyring, VALUE, keyring, mode, tink_keyset, write};
+use super::{AES_GCM, LocalKeyring, VALUE, keyring, mode, says_what_to_do, tink_keyset, write};
 use temporal_kms::{
     Dek, EncryptionContext, KeyAdmin as _, ProviderError, ProviderErrorKind as Kind, WrappedDek,
 };
@@ -232,6 +232,7 @@ fn refuses_each_broken_keyset_with_what_to_do() {
         let error = keyring.key_or_create(name).unwrap_err();
         assert_eq!(error.kind(), kind, "{name}: {error}");
         assert!(error.to_string().contains(text), "{name}: {error}");
+        says_what_to_do(&error);
         assert!(!format!("{error}{error:?}").contains(VALUE), "{name}");
     }
     assert_eq!(keyring.key("absent").unwrap_err().kind(), Kind::KeyNotFound);
@@ -324,7 +325,7 @@ fn what_to_do_about_a_file_is_told_apart() {
         write(&keyring, "k", content, mode);
         let error = keyring.key("k").unwrap_err();
         assert_eq!(error.what_happened(), happened);
-        assert_eq!(error.remedy(), Some(remedy.as_str()));
+        assert_eq!(error.remedy(), remedy);
         assert_eq!(error.to_string(), format!("{happened}; {remedy}"));
     }
 }
@@ -336,7 +337,10 @@ async fn a_missing_version_is_not_a_missing_key() {
     let key = "local://k".parse().unwrap();
     let error = keyring.set_primary(&key, "7").await.unwrap_err();
     assert_eq!(error.kind(), Kind::KeyNotFound);
-    assert_eq!(error.remedy(), None, "{error}");
+    assert!(!error.is_key_missing(), "{error}");
+    says_what_to_do(&error);
+    let missing = keyring.key("absent").unwrap_err();
+    assert!(missing.is_key_missing(), "{missing}");
 }
 
 #[test]
@@ -403,7 +407,7 @@ fn a_missing_keyring_is_told_apart_from_a_missing_key() {
         format!("no key local://default in {path}")
     );
     let create = format!("create it: codec-server keys create local://default --keyring {path}");
-    assert_eq!(error.remedy(), Some(create.as_str()));
+    assert_eq!(error.remedy(), create);
     assert_eq!(
         keyring.rotate("default").unwrap_err().kind(),
         Kind::KeyNotFound
