@@ -68,7 +68,8 @@ fn message(call: &EndedCall<'_>) -> Option<&'static str> {
 /// The error of a call that the log does not permit. The texts of the log's errors have the same two parts.
 fn refused(key: &KeyUri, error: &AuditError) -> ProviderError {
     let text = error.to_string();
-    let (happened, remedy) = text.split_once("; ").unwrap_or((&text, "correct the log"));
+    let parts = text.split_once("; ");
+    let (happened, remedy) = parts.unwrap_or((text.as_str(), "correct the log"));
     ProviderError::new(ProviderErrorKind::Unavailable, key)
         .with_explanation(happened.to_owned())
         .with_remedy(remedy.to_owned())

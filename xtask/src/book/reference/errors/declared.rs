@@ -109,7 +109,7 @@ fn with_remedies(texts: Vec<(String, Text)>, name: &str, source: &str) -> Vec<(S
     let methods = source.split_once(&format!("\nimpl {name} {{\n"));
     let (_, methods) = methods.unwrap_or_default();
     let methods = methods.split("\n}\n").next().unwrap_or(methods);
-    let remedies = arms(methods, "fn remedy(&self) -> Option<");
+    let remedies = arms(methods, "fn remedy(&self");
     let with_remedy = |(variant, text): (String, Text)| {
         let remedy = remedies.iter().find(|(of, _)| *of == variant);
         let text = match (text, remedy) {
@@ -339,19 +339,22 @@ enum FileError {
     NotAFolder(String),
     #[error("others can read {0}")]
     Open(String),
-    #[error("cannot read {0}; try again")]
-    Io(String),
+    #[error("there is no {0}")]
+    NoFile(String),
+    #[error("cannot read it: {0}")]
+    Io(Kind),
 }
 
 impl FileError {
-    fn remedy(&self) -> Option<Cow<'static, str>> {
-        Some(match self {
+    fn remedy(&self, create: &str) -> Cow<'static, str> {
+        match self {
             Self::NotAFolder(_) => "name a folder".into(),
             Self::Open(path) => {
                 format!("run `chmod 600 {path}`").into()
             }
-            Self::Io(_) => return None,
-        })
+            Self::NoFile(_) => format!("create it: {create}").into(),
+            Self::Io(kind) => of_kind(*kind).into(),
+        }
     }
 }
 "#;
@@ -360,7 +363,8 @@ impl FileError {
             [
                 "NotAFolder: {0} is not a folder; name a folder",
                 "Open: others can read {0}; run `chmod 600 {path}`",
-                "Io: cannot read {0}; try again",
+                "NoFile: there is no {0}; create it: {create}",
+                "Io: cannot read it: {0}",
             ]
         );
     }
