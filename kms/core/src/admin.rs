@@ -17,7 +17,8 @@ mod defaults;
 /// should not have these permissions.
 ///
 /// An operation that a service does not have returns
-/// [`ProviderErrorKind::Unsupported`](super::ProviderErrorKind::Unsupported). The default implementations do that.
+/// [`ProviderErrorKind::Unsupported`](super::ProviderErrorKind::Unsupported). The default implementations do that. An
+/// error about a version that an existing key does not have is marked by [`ProviderError::with_missing_version`].
 #[async_trait]
 pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// Creates a key, and its key ring if that is missing.
