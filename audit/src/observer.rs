@@ -65,6 +65,32 @@ fn message(call: &EndedCall<'_>) -> Option<&'static str> {
     }
 }
 
+/// The error of a call that the log does not permit. The texts of the log's errors have the same two parts.
 fn refused(key: &KeyUri, error: &AuditError) -> ProviderError {
-    ProviderError::new(ProviderErrorKind::Unavailable, key).with_explanation(error.to_string())
+    let text = error.to_string();
+    let parts = text.split_once("; ");
+    let (happened, remedy) = parts.unwrap_or((text.as_str(), "correct the log"));
+    ProviderError::new(ProviderErrorKind::Unavailable, key)
+        .with_explanation(happened.to_owned())
+        .with_remedy(remedy.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_the_log_stays_as_it_is() {
+        let key = "local://k".parse().unwrap();
+        for error in [
+            AuditError::Unwritten("the disk is full".to_owned()),
+            AuditError::TooSlow,
+            AuditError::Closed,
+            AuditError::Changed(Box::new(AuditError::TooSlow)),
+        ] {
+            assert_eq!(refused(&key, &error).to_string(), error.to_string());
+        }
+        let refused = refused(&key, &AuditError::TooSlow);
+        assert_eq!(refused.remedy(), "check the disk that it is on");
+    }
 }

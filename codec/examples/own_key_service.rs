@@ -78,15 +78,18 @@ impl KeyService for MemoryKms {
     }
 
     async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
-        let misconfigured =
-            |detail| ProviderError::new(Kind::Misconfigured, uri).with_detail(detail);
+        // What happened, and what to do. Other kinds of errors have advice of their own.
+        let misconfigured = |detail, remedy| {
+            let error = ProviderError::new(Kind::Misconfigured, uri);
+            error.with_detail(detail).with_remedy(remedy)
+        };
         let master = self.master.as_ref();
         let master =
-            master.ok_or_else(|| misconfigured("its secret is missing; set MEMORY_MASTER"))?;
+            master.ok_or_else(|| misconfigured("its secret is missing", "set MEMORY_MASTER"))?;
         let mut key = Zeroizing::new([0_u8; 32]);
         Hkdf::<Sha256>::new(None, master.as_bytes())
             .expand(uri.resource().as_bytes(), &mut *key)
-            .map_err(|_| misconfigured("its name is too long; choose another one"))?;
+            .map_err(|_| misconfigured("its name is too long", "choose another one"))?;
         let key: &[u8; 32] = &key;
         Ok(Arc::new(MemoryKey {
             uri: uri.clone(),

@@ -5,7 +5,7 @@
 //! - [`dotenv`] reads the file `.env`, and [`steps`] tells what each step of a set-up has done.
 //! - [`exit`] has the exit codes, which follow `sysexits.h`, and how a command says that it failed.
 //! - [`lifecycle`] runs a process, tells it to stop, and knows whether it is ready.
-//! - [`local_key`] says where the key for development is.
+//! - [`local_key`] says where the key for development is, and [`missing_key`] what to do where a key does not exist.
 //! - [`log`] starts the log.
 //! - [`memory`] keeps secrets out of core dumps, and [`panics`] out of what a panic says.
 //! - [`terminal`] makes text from outside safe to print.
@@ -39,6 +39,7 @@ pub mod listener;
 pub mod local_key;
 pub mod log;
 pub mod memory;
+pub mod missing_key;
 pub mod namespaces;
 pub mod open_files;
 pub mod panics;

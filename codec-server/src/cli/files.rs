@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use temporal_kms_codec::{EncryptionContext, SealedFileError, Sealer};
+use temporal_kms_codec::{EncryptionContext, Error, KeyUri, PayloadError, SealedFileError, Sealer};
 use temporal_kms_codec_service::{lifecycle, local_key::DEFAULT_LOCAL_KEY};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
@@ -19,6 +19,7 @@ use super::{
     missing_key,
     output::{Destination, is_standard},
     progress,
+    wanted::is_regular,
 };
 
 /// Fewer system calls than one for each chunk.
@@ -123,12 +124,13 @@ async fn process(
     let input = BufReader::with_capacity(BUFFER, progress.wrap_async_read(input));
     let output = destination.open().await?;
     let total = match output.file()? {
-        None => transfer(command, &sealer, input, tokio::io::stdout(), context).await?,
+        None => transfer(command, &sealer, input, tokio::io::stdout(), context).await,
         Some(file) => {
             let file = tokio::fs::File::from_std(file);
-            transfer(command, &sealer, input, file, context).await?
+            transfer(command, &sealer, input, file, context).await
         }
     };
+    let total = total.map_err(|error| failure(command, args, error))?;
     output.finish()?;
     progress.finish_and_clear();
     tracing::info!(bytes = total, "done");
@@ -141,20 +143,35 @@ async fn transfer(
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
     context: &EncryptionContext,
-) -> Result<u64, Failure> {
+) -> Result<u64, SealedFileError> {
     let output = BufWriter::with_capacity(BUFFER, output);
-    let done = match command {
+    match command {
         FileCommand::Seal => sealer.seal_file(input, output, context).await,
         FileCommand::Open => sealer.open_file(input, output, context).await,
-    };
-    done.map_err(|error| match &error {
+    }
+}
+
+/// Why a file was not sealed or opened, in words of the command line.
+fn failure(command: FileCommand, args: &FileArgs, error: SealedFileError) -> Failure {
+    match error {
         SealedFileError::Write(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
-            Failure::stdout(reason)
+            Failure::stdout(&reason)
         }
-        SealedFileError::Read(_) | SealedFileError::Write(_) => Failure::new(Status::Io, &error),
-        SealedFileError::Codec(reason) => Failure::new(Status::of(reason), &error),
-        _ => Failure::new(Status::Data, &error),
-    })
+        SealedFileError::Read(_) | SealedFileError::Write(_) => Failure::new(Status::Io, error),
+        SealedFileError::Codec(Error::Provider(reason)) if command == FileCommand::Open => {
+            missing_key::failure(reason, args.remedy())
+        }
+        SealedFileError::Codec(Error::Payload(PayloadError::KeyNotAllowed { key })) => {
+            Failure::new(
+                Status::Data,
+                format_args!(
+                    "the file is sealed with {key}, which is not named; name it with --key"
+                ),
+            )
+        }
+        SealedFileError::Codec(reason) => reason.into(),
+        error => Failure::new(Status::Data, error),
+    }
 }
 
 async fn sealer(
@@ -169,15 +186,31 @@ async fn sealer(
         let uri = options
             .read_key(uri)
             .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;
-        let key = options.key(&uri).await.map_err(|error| match command {
-            FileCommand::Seal => Failure::from(error),
-            FileCommand::Open => missing_key::failure(error, &options, args.remedy()),
-        })?;
+        let key = match (options.key(&uri).await, command) {
+            (Ok(key), _) => key,
+            (Err(error), FileCommand::Seal) => return Err(error.into()),
+            (Err(error), FileCommand::Open) => {
+                let (remedy, wanted) = (args.remedy(), keys_of(&args.file));
+                let names = "the file names";
+                return Err(missing_key::failure_of_input(error, remedy, names, wanted).await);
+            }
+        };
         builder = builder.encrypt_with(key);
     }
     builder
         .build()
         .map_err(|error| Failure::new(Status::Usage, error))
+}
+
+/// The keys that a sealed file names. Empty if it is another file, or not there as a whole.
+async fn keys_of(file: &Path) -> Vec<KeyUri> {
+    if !is_regular(file) {
+        return Vec::new();
+    }
+    match open_input(file).await {
+        Ok((input, _)) => Sealer::keys_of_file(input).await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
 }
 
 fn context(args: &FileArgs) -> Result<EncryptionContext, Failure> {

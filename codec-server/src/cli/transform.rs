@@ -20,7 +20,7 @@ use super::{
     codec_args::CodecArgs,
     exit::{self, Failure, Status, with_exit_codes},
     output::{Destination, is_standard},
-    wanted::{explain, keys_of},
+    wanted::{explain, is_regular, keys_of},
 };
 
 /// How many payloads that fail are named one by one.
@@ -110,16 +110,6 @@ fn run(command: TransformCommand, args: &TransformArgs, as_text: bool) -> Result
     })
 }
 
-/// Whether everything that the file holds is there already.
-fn is_regular(file: &Path) -> bool {
-    let file = if is_standard(file) {
-        Path::new("/dev/stdin")
-    } else {
-        file
-    };
-    std::fs::metadata(file).is_ok_and(|file| file.is_file())
-}
-
 async fn process(
     command: TransformCommand,
     args: &TransformArgs,
@@ -131,7 +121,6 @@ async fn process(
         TransformCommand::Encode => args.codec.codec(log).await?,
         TransformCommand::Decode => {
             let wanted = async {
-                // Nobody should have to wait for payloads to learn that a key is missing.
                 if !is_regular(&args.file) {
                     return Vec::new();
                 }

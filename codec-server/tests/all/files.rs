@@ -442,6 +442,25 @@ fn a_key_is_never_created_by_use() {
 }
 
 #[test]
+fn the_key_that_a_file_needs_is_told() {
+    let folder = Folder::new();
+    folder.create_key("2026");
+    folder.write("backup", SECRET);
+    folder.run(0, &["seal", "backup", "--key", "local://2026"]);
+    let open = |status: i32, key: &str| {
+        let open = ["open", "backup.sealed", "--output", "o", "--key", key];
+        String::from_utf8(folder.run(status, &open).stderr).unwrap()
+    };
+    let missing = open(78, "local://typo");
+    let expected = "no key local://typo in keys; correct the name in --key, or the folder in --keyring: the file names local://2026";
+    assert!(missing.contains(expected), "{missing}");
+    let other = open(65, "local://default");
+    let expected = "the file is sealed with local://2026, which is not named; name it with --key";
+    assert!(other.contains(expected), "{other}");
+    assert!(!folder.path("o").exists());
+}
+
+#[test]
 fn commands_are_quiet() {
     let folder = Folder::new();
     folder.write("backup", SECRET);

@@ -102,6 +102,25 @@ fn what_cannot_be_decoded_is_kept_and_told_with_its_event() {
 }
 
 #[test]
+fn a_missing_key_is_told_with_the_key_that_histories_name() {
+    let folder = keyring();
+    let keyring = folder.path().to_str().unwrap();
+    let file = folder.path().join("history.json");
+    let document = history(&sealed(folder.path(), &["one"]));
+    fs::write(&file, document.to_string()).unwrap();
+    let decode = ["history", "decode", file.to_str().unwrap()];
+    let wrong = ["--key", "local://typo", "--keyring", keyring];
+    let output = run(&[&decode[..], &wrong].concat());
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    let expected = format!(
+        "no key local://typo in {keyring}; correct the name in --key, or the folder in --keyring: the payloads name local://default"
+    );
+    assert!(said.contains(&expected), "{said}");
+    assert!(!said.contains("create"), "{said}");
+}
+
+#[test]
 fn a_truncated_history_leaves_no_output() {
     let folder = keyring();
     let keyring = folder.path().to_str().unwrap();

@@ -55,6 +55,7 @@ pub(super) fn as_told(error: Error) -> Error {
 /// What the callers of a provider hear that panicked.
 pub(super) fn panicked(provider: &dyn KeyProvider) -> Error {
     ProviderError::new(ProviderErrorKind::Unavailable, provider.uri())
-        .with_detail("the key provider panicked; this is a defect of the provider")
+        .with_detail("the key provider panicked")
+        .with_remedy("report this defect to the author of the provider")
         .into()
 }

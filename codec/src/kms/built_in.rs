@@ -45,23 +45,23 @@ pub(super) fn has_feature(scheme: Scheme) -> bool {
     FEATURES.contains(&scheme.as_str())
 }
 
-/// What to do about a key whose service is not in `services`.
-pub(super) fn remedy(scheme: Scheme, services: &[Arc<dyn KeyService>]) -> String {
+/// What is wrong with a key whose service is not in `services`, and what to do.
+pub(super) fn missing(scheme: Scheme, services: &[Arc<dyn KeyService>]) -> (String, String) {
     let names: Vec<_> = services
         .iter()
         .map(|service| service.scheme().to_string())
         .collect();
-    let names = match names.as_slice() {
-        [] => "has no key service".to_owned(),
+    let happened = match names.as_slice() {
+        [] => "this build has no key service".to_owned(),
         names => format!(
-            "has no provider for the service, but for {}",
+            "this build has no provider for the service, but for {}",
             names.join(", ")
         ),
     };
-    let advice = if has_feature(scheme) {
+    let remedy = if has_feature(scheme) {
         format!("build it with the feature {scheme}")
     } else {
         "correct the key's name, or add the service in code".to_owned()
     };
-    format!("this build {names}; {advice}")
+    (happened, remedy)
 }

@@ -57,8 +57,7 @@ impl Kms {
             let scheme = key.scheme();
             // A misspelt scheme. One that is known and not in this build is told when the key is opened.
             if !built_in::has_feature(scheme) {
-                let reason = built_in::remedy(scheme, &self.services);
-                return Err(ConfigurationError::invalid("key URI", reason));
+                return Err(self.no_service(scheme));
             }
             return Ok(key);
         };
@@ -77,7 +76,7 @@ impl Kms {
     pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         let service = self.service_of(uri)?;
         let key = self.layer(&**service).key(service.key(uri).await?);
-        key.map_err(|error| misconfigured(uri, error.to_string()))
+        key.map_err(|error| wrong_limits(uri, &error))
     }
 
     /// Opens the signing key that `uri` names.
@@ -87,7 +86,7 @@ impl Kms {
     pub async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
         let service = self.service_of(uri)?;
         let key = self.layer(&**service).signer(service.signer(uri).await?);
-        key.map_err(|error| misconfigured(uri, error.to_string()))
+        key.map_err(|error| wrong_limits(uri, &error))
     }
 
     /// Opens the service that `uri` names for creating keys and looking after them. The key itself need not exist.
@@ -122,10 +121,7 @@ impl Kms {
     pub fn check_key(&self, uri: &KeyUri) -> Result<(), ConfigurationError> {
         match self.service(uri.scheme()) {
             Some(service) => service.check_key(uri),
-            None => Err(ConfigurationError::invalid(
-                "key URI",
-                built_in::remedy(uri.scheme(), &self.services),
-            )),
+            None => Err(self.no_service(uri.scheme())),
         }
     }
 
@@ -234,8 +230,15 @@ impl Kms {
     }
 
     fn service_of(&self, uri: &KeyUri) -> Result<&Arc<dyn KeyService>, ProviderError> {
-        self.service(uri.scheme())
-            .ok_or_else(|| misconfigured(uri, built_in::remedy(uri.scheme(), &self.services)))
+        self.service(uri.scheme()).ok_or_else(|| {
+            let (detail, remedy) = built_in::missing(uri.scheme(), &self.services);
+            misconfigured(uri, detail).with_remedy(remedy)
+        })
+    }
+
+    fn no_service(&self, scheme: Scheme) -> ConfigurationError {
+        let (reason, remedy) = built_in::missing(scheme, &self.services);
+        ConfigurationError::invalid("key URI", format!("{reason}; {remedy}"))
     }
 }
 
@@ -246,6 +249,11 @@ impl fmt::Debug for Kms {
             .field("calls", &self.calls)
             .finish_non_exhaustive()
     }
+}
+
+/// The limits of calls cannot work.
+fn wrong_limits(uri: &KeyUri, error: &ConfigurationError) -> ProviderError {
+    misconfigured(uri, error.to_string()).with_remedy("correct the limits of calls")
 }
 
 fn misconfigured(uri: &KeyUri, detail: String) -> ProviderError {

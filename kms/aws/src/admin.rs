@@ -7,8 +7,8 @@ mod listing;
 mod revoke;
 
 pub(super) use self::{
-    create::kind,
-    grant::{Operation, grant_of},
+    create::{kind, not_an_alias},
+    grant::{Operation, grant_of, no_grant},
 };
 
 use std::time::{Duration, SystemTime};
@@ -171,6 +171,7 @@ impl KeyAdmin for AwsAdmin {
             return Err(super::misconfigured(
                 key,
                 "AWS KMS deletes a key 7 to 30 days after it was scheduled",
+                "use --window 7d to 30d",
             ));
         }
         let key = self.key(key).await?;
@@ -195,8 +196,11 @@ impl KeyAdmin for AwsAdmin {
         let key = self.key(key).await?;
         let replica = key.name.multi_region().map(|arn| arn.in_region(region));
         let replica = replica.ok_or_else(|| {
-            key.error(Kind::Unsupported)
-                .with_detail("it is not a multi-region key, so it cannot have replicas; create a key with --multi-region")
+            super::unsupported(
+                &key.uri,
+                "it is not a multi-region key, so it cannot have replicas",
+                "create a key with --multi-region",
+            )
         })?;
         let call = key.kms.replicate_key().key_id(key.id());
         let answer = call
@@ -285,6 +289,7 @@ pub(super) fn rotation_days(key: &KeyUri, period: Duration) -> Result<i32, Provi
         _ => Err(super::misconfigured(
             key,
             "AWS KMS rotates keys every 90 to 2,560 whole days",
+            "use --rotation-period 90d to 2560d",
         )),
     }
 }
@@ -292,8 +297,11 @@ pub(super) fn rotation_days(key: &KeyUri, period: Duration) -> Result<i32, Provi
 fn whole_key(key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
     match version {
         None => Ok(()),
-        Some(_) => Err(ProviderError::new(Kind::Unsupported, key)
-            .with_detail("AWS KMS disables, enables and deletes whole keys, not versions")),
+        Some(_) => Err(super::unsupported(
+            key,
+            "AWS KMS disables, enables and deletes whole keys, not versions",
+            "leave --version out",
+        )),
     }
 }
 

@@ -133,6 +133,7 @@ pub(super) fn check_endpoints(options: &AwsOptions, key: &KeyUri) -> Result<(), 
         endpoint::check(url).map_err(|reason| {
             ProviderError::new(Kind::Misconfigured, key)
                 .with_detail(format!("the URL of the AWS endpoint: {reason}"))
+                .with_remedy("correct it, or leave it out for the public endpoint")
         })?;
     }
     Ok(())

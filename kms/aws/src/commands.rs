@@ -6,7 +6,8 @@ use aws_sdk_kms::types::OriginType;
 
 use super::{
     AwsKms,
-    admin::{Operation, grant_of, kind, rotation_days},
+    admin::{Operation, grant_of, kind, no_grant, not_an_alias, rotation_days},
+    misconfigured,
 };
 use temporal_kms::{
     EncryptionContext, KeySetup as _, KeySpec, PlannedGrant, ProviderError,
@@ -20,8 +21,6 @@ const KEY: &str = "\"$KEY\"";
 
 /// Commands of `aws`, or a configuration of Terraform.
 pub(super) fn of(tool: &str, plan: &SetupPlan, kms: &AwsKms) -> Result<String, ProviderError> {
-    let refused =
-        |kind, detail: &'static str| Err(ProviderError::new(kind, &plan.key).with_detail(detail));
     let spec = kms.complete(plan.spec.clone());
     let has_replicas = !plan.replica_regions.is_empty();
     let spec = spec
@@ -29,14 +28,15 @@ pub(super) fn of(tool: &str, plan: &SetupPlan, kms: &AwsKms) -> Result<String, P
         .with_multi_region(spec.multi_region || has_replicas);
     kind(&plan.key, &spec)?;
     let Some(region) = kms.options().region.as_deref() else {
-        return refused(Kind::Misconfigured, "name the region: AWS_REGION");
+        return Err(misconfigured(
+            &plan.key,
+            "no region is named",
+            "set AWS_REGION",
+        ));
     };
     let alias = plan.key.resource().split('?').next().unwrap_or_default();
     if !alias.starts_with("alias/") {
-        return refused(
-            Kind::Misconfigured,
-            "AWS KMS chooses the ids of keys; name the new key by an alias, aws-kms://alias/NAME",
-        );
+        return Err(not_an_alias(&plan.key));
     }
     let days = spec
         .rotation_period
@@ -52,10 +52,8 @@ pub(super) fn of(tool: &str, plan: &SetupPlan, kms: &AwsKms) -> Result<String, P
     match tool {
         "aws" => key.script(),
         "terraform" => key.terraform(),
-        _ => refused(
-            Kind::Unsupported,
-            "print the commands of aws or terraform for a key of AWS KMS",
-        ),
+        _ => Err(ProviderError::new(Kind::Unsupported, &plan.key)
+            .with_remedy("print the commands of aws or terraform for a key of AWS KMS")),
     }
 }
 
@@ -235,10 +233,7 @@ resource \"aws_kms_replica_key\" \"codec_{name}\" {{
         &self,
         grant: &PlannedGrant,
     ) -> Result<(&'static str, &'static [Operation]), ProviderError> {
-        grant_of(grant.role).ok_or_else(|| {
-            ProviderError::new(Kind::Unsupported, &self.plan.key)
-                .with_detail("AWS KMS has no grant for this role")
-        })
+        grant_of(grant.role).ok_or_else(|| no_grant(&self.plan.key))
     }
 }
 

@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 use super::{
     AwsCredentials, AwsOptions, AwsRole, WebIdentityToken,
     client::{self, BodyLimit},
-    error::Failure,
+    error::{Failure, Meaning},
     sendable_credentials::SendableCredentials,
 };
-use temporal_kms::{ProviderErrorKind as Kind, Variables};
+use temporal_kms::{FailureCause, ProviderErrorKind as Kind, Variables};
 
 const SESSION: Duration = Duration::from_hours(1);
 const SESSION_SECONDS: i32 = 3600;
@@ -27,6 +27,17 @@ const SESSION_NAME: &str = "temporal-kms-codec";
 
 /// The longest token that AWS STS accepts.
 const MAX_TOKEN_LEN: u64 = 20_000;
+
+/// The role does not trust the caller.
+const CALLER_DENIED: Meaning = Meaning::new(Kind::PermissionDenied)
+    .with_detail("the role's trust policy does not permit the caller to assume it")
+    .with_remedy("permit sts:AssumeRole to the caller in that policy")
+    .because(FailureCause::RefusedCredentials);
+/// The role does not trust the token.
+const TOKEN_DENIED: Meaning = Meaning::new(Kind::PermissionDenied)
+    .with_detail("the role's trust policy does not permit the token to assume it")
+    .with_remedy("permit sts:AssumeRoleWithWebIdentity to the token's subject in that policy")
+    .because(FailureCause::RefusedCredentials);
 
 /// The credentials that the options name. They are read, or requested, when they are first used.
 pub(super) async fn provider(options: &AwsOptions, region: &str) -> SharedCredentialsProvider {
@@ -137,7 +148,7 @@ impl AssumedRole {
                     .duration_seconds(SESSION_SECONDS)
                     .send()
                     .await
-                    .map_err(|error| refused(&error, "the role's trust policy does not permit the caller to take it on (sts:AssumeRole)"))?;
+                    .map_err(|error| refused(&error, CALLER_DENIED))?;
                 answer.credentials
             }
             Proof::Token(token) => {
@@ -150,14 +161,14 @@ impl AssumedRole {
                     .duration_seconds(SESSION_SECONDS)
                     .send()
                     .await
-                    .map_err(|error| refused(&error, "the role's trust policy does not permit the token to take it on (sts:AssumeRoleWithWebIdentity)"))?;
+                    .map_err(|error| refused(&error, TOKEN_DENIED))?;
                 answer.credentials
             }
         };
         let credentials = credentials.ok_or_else(|| {
+            let missing = Meaning::new(Kind::Integrity);
             CredentialsError::provider_error(Failure::new(
-                Kind::Integrity,
-                "AWS STS answered without credentials",
+                missing.with_detail("AWS STS answered without credentials"),
             ))
         })?;
         // A session is renewed within the hour, even if the service names a later time.
@@ -174,13 +185,13 @@ impl AssumedRole {
     }
 }
 
-fn refused<E>(error: &SdkError<E, HttpResponse>, denial: &'static str) -> CredentialsError
+fn refused<E>(error: &SdkError<E, HttpResponse>, denial: Meaning) -> CredentialsError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let failure = Failure::of(error);
-    CredentialsError::provider_error(match failure.kind {
-        Kind::PermissionDenied => failure.with_detail(denial),
+    CredentialsError::provider_error(match failure.kind() {
+        Kind::PermissionDenied => failure.with_meaning(denial),
         _ => failure,
     })
 }
@@ -191,8 +202,11 @@ async fn read(token: &WebIdentityToken) -> Result<Zeroizing<String>, Credentials
         WebIdentityToken::Text(text) => return Ok(text.clone()),
         WebIdentityToken::File(path) => path.clone(),
     };
-    let failed =
-        |detail| CredentialsError::provider_error(Failure::new(Kind::Misconfigured, detail));
+    let failed = |detail, remedy| {
+        let unusable = Meaning::misconfigured(detail, remedy);
+        let unusable = unusable.because(FailureCause::UnusableCredentials);
+        CredentialsError::provider_error(Failure::new(unusable))
+    };
     let read = tokio::task::spawn_blocking(move || {
         // Allocate once: a string that grows leaves copies of its content in memory.
         let mut text = Zeroizing::new(String::with_capacity(32 * 1024));
@@ -201,12 +215,17 @@ async fn read(token: &WebIdentityToken) -> Result<Zeroizing<String>, Credentials
         Ok::<_, std::io::Error>(text)
     });
     let Ok(Ok(text)) = read.await else {
-        return Err(failed("the file of the OIDC token cannot be read"));
+        return Err(failed(
+            "the file of the OIDC token cannot be read",
+            "check its path and permissions",
+        ));
     };
+    let other_file = "name the file that holds the token";
     match text.trim().len() as u64 {
-        0 => Err(failed("the file of the OIDC token is empty")),
+        0 => Err(failed("the file of the OIDC token is empty", other_file)),
         len if len > MAX_TOKEN_LEN => Err(failed(
             "the file of the OIDC token holds more than 20,000 bytes",
+            other_file,
         )),
         _ => Ok(text),
     }

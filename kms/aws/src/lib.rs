@@ -162,7 +162,8 @@ impl AwsKms {
             (None, None) => {
                 return Err(misconfigured(
                     uri,
-                    "its name tells no region; set AWS_REGION, add ?region=REGION to it, or use its ARN",
+                    "its name tells no region",
+                    "set AWS_REGION, add ?region=REGION to the name, or use its ARN",
                 ));
             }
         };
@@ -200,9 +201,21 @@ fn check_region(uri: &KeyUri, region: &str) -> Result<(), ProviderError> {
     if is_region(region) {
         return Ok(());
     }
-    Err(misconfigured(uri, "a region is named like eu-west-1"))
+    Err(misconfigured(
+        uri,
+        "a region is named like eu-west-1",
+        "correct the name of the region",
+    ))
 }
 
-fn misconfigured(uri: &KeyUri, detail: &'static str) -> ProviderError {
-    ProviderError::new(Kind::Misconfigured, uri).with_detail(detail)
+fn misconfigured(uri: &KeyUri, detail: &'static str, remedy: &'static str) -> ProviderError {
+    ProviderError::new(Kind::Misconfigured, uri)
+        .with_detail(detail)
+        .with_remedy(remedy)
+}
+
+fn unsupported(uri: &KeyUri, detail: &'static str, remedy: &'static str) -> ProviderError {
+    ProviderError::new(Kind::Unsupported, uri)
+        .with_detail(detail)
+        .with_remedy(remedy)
 }

@@ -30,9 +30,11 @@ impl KeyName {
             _ => None,
         };
         name.ok_or_else(|| {
-            ProviderError::new(Kind::Misconfigured, uri).with_detail(
-                "its form is arn:aws:kms:REGION:ACCOUNT:key/ID, arn:aws:kms:REGION:ACCOUNT:alias/NAME or alias/NAME",
-            )
+            ProviderError::new(Kind::Misconfigured, uri)
+                .with_detail(
+                    "its form is arn:aws:kms:REGION:ACCOUNT:key/ID, arn:aws:kms:REGION:ACCOUNT:alias/NAME or alias/NAME",
+                )
+                .with_remedy("correct its name")
         })
     }
 

@@ -147,9 +147,10 @@ async fn describe(key: &RegionalKey) -> Result<UsableKey, ProviderError> {
     if metadata::purpose(&metadata) != Some(KeyPurpose::Encrypt) {
         return Err(key
             .error(Kind::Misconfigured)
-            .with_detail("the key is not made for encryption; use one of spec SYMMETRIC_DEFAULT"));
+            .with_detail("the key is not made for encryption")
+            .with_remedy("use one of spec SYMMETRIC_DEFAULT"));
     }
-    let detail = match metadata::state(&metadata) {
+    let (detail, remedy) = match metadata::state(&metadata) {
         KeyState::Enabled => {
             return Ok(UsableKey::new(
                 key.uri.clone(),
@@ -157,11 +158,20 @@ async fn describe(key: &RegionalKey) -> Result<UsableKey, ProviderError> {
                 metadata::protection(&metadata),
             ));
         }
-        KeyState::Disabled => "the key is disabled",
-        KeyState::DestroyScheduled => "the key is scheduled for deletion; cancel that",
-        _ => "the key is still being made, or cut off from its key store",
+        KeyState::Disabled => ("the key is disabled", "enable it again"),
+        KeyState::DestroyScheduled => (
+            "the key is scheduled for deletion",
+            "cancel that with `codec-server keys enable`",
+        ),
+        _ => (
+            "the key is still being made, or cut off from its key store",
+            "wait for it, or connect its key store",
+        ),
     };
-    Err(key.error(Kind::KeyDisabled).with_detail(detail))
+    Err(key
+        .error(Kind::KeyDisabled)
+        .with_detail(detail)
+        .with_remedy(remedy))
 }
 
 /// AWS KMS tells versions apart by the id of their key material. It does not say which one is the current one.

@@ -4,8 +4,7 @@ use aws_credential_types::provider::{self, ProvideCredentials, error::Credential
 use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 use http::HeaderValue;
 
-use super::error::Failure;
-use temporal_kms::ProviderErrorKind as Kind;
+use super::error::{Failure, Meaning};
 
 /// Refuses credentials that a header cannot hold, wherever they come from.
 #[derive(Debug)]
@@ -20,10 +19,11 @@ impl SendableCredentials {
         let credentials = self.0.provide_credentials().await?;
         match unsendable(&credentials) {
             None => Ok(credentials),
-            Some(detail) => Err(CredentialsError::provider_error(Failure::new(
-                Kind::Misconfigured,
-                detail,
-            ))),
+            Some(detail) => {
+                let unsendable =
+                    Meaning::misconfigured(detail, "copy it again, without line breaks");
+                Err(CredentialsError::provider_error(Failure::new(unsendable)))
+            }
         }
     }
 }

@@ -68,7 +68,9 @@ impl Signer for AwsSigner {
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {
         if version.is_some() {
             return Err(ProviderError::new(Kind::KeyNotFound, self.regions.uri())
-                .with_detail("signing keys of AWS KMS have no versions; name the key alone"));
+                .with_missing_version()
+                .with_detail("signing keys of AWS KMS have no versions")
+                .with_remedy("name the key alone"));
         }
         if let Some(known) = self.known() {
             return Ok(known);
@@ -109,8 +111,8 @@ async fn public_key(key: &RegionalKey) -> Result<PublicKey, ProviderError> {
         .ok()
         .filter(|public| public.algorithm() == SignatureAlgorithm::EcdsaP256Sha256)
         .ok_or_else(|| {
-            key.error(Kind::Misconfigured).with_detail(
-                "the key does not sign with ECDSA on P-256; make one of spec ECC_NIST_P256",
-            )
+            key.error(Kind::Misconfigured)
+                .with_detail("the key does not sign with ECDSA on P-256")
+                .with_remedy("make one of spec ECC_NIST_P256")
         })
 }

@@ -144,11 +144,13 @@ pub(crate) fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
     EncryptionContext::new(pairs.collect()).expect("a context")
 }
 
-/// The kind of a failure. Asserts that its text names the key.
+/// The kind of a failure. Asserts that its text names the key, and says once what to do.
 #[track_caller]
 pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> Kind {
     let error = result.map(|_| ()).expect_err("it is refused");
     let text = error.to_string();
     assert!(text.contains(&error.key().to_string()), "{text}");
+    // A `; ` in a detail means that it holds what to do, which belongs in `with_remedy`.
+    assert_eq!(text.matches("; ").count(), 1, "{text}");
     error.kind()
 }

@@ -1,5 +1,7 @@
 //! Key management: creating, rotating and destroying keys, and granting permissions on them.
 
+#[cfg(test)]
+mod defaults;
 mod key_details;
 mod key_spec;
 mod rotation_policy;
@@ -23,7 +25,8 @@ use crate::{EncryptionContext, KeyGrants, KeyRole, KeyUri};
 /// should not have these permissions.
 ///
 /// An operation that a service does not have returns
-/// [`ProviderErrorKind::Unsupported`](super::ProviderErrorKind::Unsupported). The default implementations do that.
+/// [`ProviderErrorKind::Unsupported`](super::ProviderErrorKind::Unsupported). The default implementations do that. An
+/// error about a version that an existing key does not have is marked by [`ProviderError::with_missing_version`].
 #[async_trait]
 pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// Creates a key, and its key ring if that is missing.
@@ -38,7 +41,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the service refuses or fails.
     async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError> {
-        Err(unsupported(key, "it cannot list keys"))
+        Err(unsupported(
+            key,
+            "it cannot list keys",
+            "list them with the service's own tool",
+        ))
     }
 
     /// Everything that the service tells an administrator about a key, whether it can be used or not.
@@ -58,7 +65,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`details`](Self::details).
     async fn rotate(&self, key: &KeyUri) -> Result<(), ProviderError> {
-        Err(unsupported(key, "its keys have one version"))
+        Err(unsupported(
+            key,
+            "its keys have one version",
+            "create another key, and encrypt with it",
+        ))
     }
 
     /// Makes an older version the one that encrypts. All other versions still decrypt.
@@ -68,7 +79,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// [`details`](Self::details).
     async fn set_primary(&self, key: &KeyUri, version: &str) -> Result<(), ProviderError> {
         let _ = version;
-        Err(unsupported(key, "its newest version encrypts"))
+        Err(unsupported(
+            key,
+            "its newest version encrypts",
+            "rotate the key to encrypt with a new version",
+        ))
     }
 
     /// Sets how often the service rotates the key by itself. `None` stops automatic rotation.
@@ -81,7 +96,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         period: Option<Duration>,
     ) -> Result<(), ProviderError> {
         let _ = period;
-        Err(unsupported(key, "its keys do not rotate by themselves"))
+        Err(unsupported(
+            key,
+            "its keys do not rotate by themselves",
+            "rotate the key with `codec-server keys rotate`",
+        ))
     }
 
     /// Disables a version. Disables the whole key if `version` is `None` or the service has no versions.
@@ -90,7 +109,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// As [`details`](Self::details).
     async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         let _ = version;
-        Err(unsupported(key, "its keys cannot be disabled"))
+        Err(unsupported(
+            key,
+            "its keys cannot be disabled",
+            "take the permissions on the key away",
+        ))
     }
 
     /// Enables what [`disable`](Self::disable) disabled.
@@ -99,7 +122,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// As [`details`](Self::details).
     async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         let _ = version;
-        Err(unsupported(key, "its keys cannot be disabled"))
+        Err(unsupported(
+            key,
+            "its keys cannot be disabled",
+            "use the key as it is",
+        ))
     }
 
     /// Schedules the destruction of a version, or of the whole key. After its destruction, what it encrypted is lost.
@@ -115,6 +142,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         let _ = version;
         Err(unsupported(
             key,
+            "",
             "destroy its keys with the service's own tool",
         ))
     }
@@ -125,7 +153,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// When the service has no replicas or the key cannot have any, and as [`details`](Self::details).
     async fn replicate(&self, key: &KeyUri, region: &str) -> Result<KeyUri, ProviderError> {
         let _ = region;
-        Err(unsupported(key, "its keys are in one place"))
+        Err(unsupported(
+            key,
+            "its keys are in one place",
+            "use a key of a service that has replicas",
+        ))
     }
 
     /// Grants `member` a role on the key. `member` has the service's own form. Returns whether this changed anything.
@@ -141,6 +173,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         let _ = (member, role);
         Err(unsupported(
             key,
+            "",
             "permit the use of its keys with the service's own tool",
         ))
     }
@@ -162,11 +195,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         if context.is_empty() {
             return self.grant(key, member, role).await;
         }
-        Err(
-            ProviderError::new(ProviderErrorKind::Unsupported, key).with_detail(
-                "it cannot tie a permission to an encryption context; use a key for each namespace",
-            ),
-        )
+        Err(unsupported(
+            key,
+            "it cannot tie a permission to an encryption context",
+            "use a key for each namespace",
+        ))
     }
 
     /// Takes a role away from `member`, under every encryption context. Returns whether that changed anything.
@@ -182,6 +215,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         let _ = (member, role);
         Err(unsupported(
             key,
+            "",
             "take permissions away with the service's own tool",
         ))
     }
@@ -203,6 +237,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         Err(unsupported(
             key,
             "it cannot tie a permission to an encryption context",
+            "take the role away for all contexts",
         ))
     }
 
@@ -213,11 +248,14 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
         Err(unsupported(
             key,
+            "",
             "look at permissions with the service's own tool",
         ))
     }
 }
 
-fn unsupported(key: &KeyUri, detail: &'static str) -> ProviderError {
-    ProviderError::new(ProviderErrorKind::Unsupported, key).with_detail(detail)
+fn unsupported(key: &KeyUri, detail: &'static str, remedy: &'static str) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Unsupported, key)
+        .with_detail(detail)
+        .with_remedy(remedy)
 }

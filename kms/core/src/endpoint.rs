@@ -28,7 +28,7 @@ pub fn check(url: &str) -> Result<(), &'static str> {
         "https" => Ok(()),
         "http" if is_loopback(host) => Ok(()),
         "http" => {
-            Err("http:// is for this machine only (localhost, 127.0.0.1, [::1]); use https://")
+            Err("http:// is for this machine only (localhost, 127.0.0.1, [::1]): use https://")
         }
         _ => Err("it must begin with https://"),
     }

@@ -10,7 +10,7 @@ use crate::{KeyUri, ServiceError, text_form::text_form};
 pub enum ProviderErrorKind {
     /// The caller may not use the key for this operation.
     PermissionDenied,
-    /// The key does not exist.
+    /// The key, or the version of it that the caller named, does not exist. [`ProviderError::is_key_missing`] tells which.
     KeyNotFound,
     /// The key, or the version that encrypts, is disabled or destroyed.
     KeyDisabled,
@@ -98,7 +98,7 @@ impl ProviderErrorKind {
             Self::KeyVersionGone => "restore the version while that is possible",
             Self::InvalidCiphertext => "decrypt it with the key that encrypted it",
             Self::ContextMismatch => "decrypt it under the context that it was encrypted under",
-            Self::Misconfigured => "correct them; `codec-server doctor` shows which",
+            Self::Misconfigured => "run `codec-server doctor` to find the wrong setting",
             Self::AlreadyExists => "use it, or choose another name",
             Self::Unsupported => "use a key of another service",
         }
@@ -159,6 +159,10 @@ text_form!(FailureCause);
 
 /// A failed call of a key management service: what happened, to which key, and what to do.
 ///
+/// Its text has two parts, with "; " between them: [`what_happened`](Self::what_happened), and what to do, which is never
+/// missing. The kind has advice that fits most errors. A provider, and a program that knows better what to do, replace it
+/// by [`with_remedy`](Self::with_remedy).
+///
 /// It has no [`source`](StdError::source), and its `Display` and `Debug` hold no text of the service's answer. So it
 /// can be logged, shown, and stored by Temporal in the clear. Only [`service_error`](Self::service_error) returns what
 /// an operator needs to find the call in the service's own logs.
@@ -166,12 +170,17 @@ text_form!(FailureCause);
 pub struct ProviderError {
     kind: ProviderErrorKind,
     key: KeyUri,
-    /// Shown instead of the kind's words.
-    explanation: Option<Cow<'static, str>>,
-    detail: Cow<'static, str>,
+    /// A detail beside the kind's words, or what happened in place of them.
+    text: Cow<'static, str>,
+    /// Whether `text` is shown in place of the kind's words.
+    is_explained: bool,
+    /// Shown instead of the kind's advice.
+    remedy: Option<Cow<'static, str>>,
     cause: Option<FailureCause>,
     project: Option<Box<str>>,
     service_error: Option<Arc<ServiceError>>,
+    /// Whether the key exists, and only a version of it is missing.
+    is_version_missing: bool,
     is_presumed: bool,
 }
 
@@ -182,28 +191,66 @@ impl ProviderError {
         Self {
             kind,
             key: key.clone(),
-            explanation: None,
-            detail: Cow::Borrowed(""),
+            text: Cow::Borrowed(""),
+            is_explained: false,
+            remedy: None,
             cause: None,
             project: None,
             service_error: None,
+            is_version_missing: false,
             is_presumed: false,
         }
     }
 
-    /// Adds a detail that the kind does not tell. It is shown, so it must hold no secret and no word of the service's
-    /// answer.
+    /// Adds a detail that the kind does not tell: a part of what happened. What to do belongs in
+    /// [`with_remedy`](Self::with_remedy). The detail replaces an explanation. It is shown, so it must hold no secret and no
+    /// word of the service's answer.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        self.detail = detail.into();
+        self.text = detail.into();
+        self.is_explained = false;
         self
     }
 
-    /// Replaces all of the words for the kind: `text` says what happened, to which key or file, and what to do. It is
-    /// shown, so it must hold no secret and no word of the service's answer.
+    /// Replaces the words for the kind: `text` says what happened, and to which key or file. The advice for the kind stays,
+    /// unless [`with_remedy`](Self::with_remedy) replaces it. `text` is shown, so it must hold no secret and no word of the
+    /// service's answer.
     #[must_use]
     pub fn with_explanation(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.explanation = Some(text.into());
+        self.text = text.into();
+        self.is_explained = true;
+        self
+    }
+
+    /// Says what to do, in place of the advice for the kind. It is shown, so it must hold no secret and no word of the
+    /// service's answer.
+    ///
+    /// ```
+    /// use temporal_kms::{ProviderError, ProviderErrorKind};
+    ///
+    /// let key = "local://orders".parse()?;
+    /// let error = ProviderError::new(ProviderErrorKind::KeyNotFound, &key)
+    ///     .with_explanation("no key local://orders in keys")
+    ///     .with_remedy("correct the name in --key");
+    /// assert_eq!(error.what_happened(), "no key local://orders in keys");
+    /// assert_eq!(error.remedy(), "correct the name in --key");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "no key local://orders in keys; correct the name in --key"
+    /// );
+    /// # Ok::<(), temporal_kms::ConfigurationError>(())
+    /// ```
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// Says that the key exists, and that only the version of it that the caller named does not. This is for the kind
+    /// [`KeyNotFound`](ProviderErrorKind::KeyNotFound).
+    #[must_use]
+    pub fn with_missing_version(mut self) -> Self {
+        self.is_version_missing = true;
         self
     }
 
@@ -242,6 +289,13 @@ impl ProviderError {
         self.is_presumed
     }
 
+    /// Whether the key itself does not exist, or the place that it belongs to. `false` where only a version of the key is
+    /// missing, and for other kinds.
+    #[must_use]
+    pub fn is_key_missing(&self) -> bool {
+        self.kind == ProviderErrorKind::KeyNotFound && !self.is_version_missing
+    }
+
     /// How it failed.
     #[must_use]
     pub fn kind(&self) -> ProviderErrorKind {
@@ -267,35 +321,64 @@ impl ProviderError {
         self.project.as_deref()
     }
 
-    /// What happened and what to do, without the key's name.
+    /// What happened, and to which key or file: the first part of the text.
     #[must_use]
-    pub fn message(&self) -> String {
-        if let Some(explanation) = &self.explanation {
-            return explanation.clone().into_owned();
+    pub fn what_happened(&self) -> Cow<'_, str> {
+        if self.is_explained {
+            return Cow::Borrowed(&self.text);
         }
-        let advice = if self.detail.is_empty() || self.is_transient() {
-            format!("; {}", self.kind.advice())
-        } else {
-            String::new()
-        };
-        match (self.kind, self.detail.as_ref()) {
-            (kind, "") => format!("{}{advice}", self.happened(kind)),
-            (ProviderErrorKind::Misconfigured, detail) => detail.to_owned(),
-            (kind, detail) => format!("{} ({detail}){advice}", self.happened(kind)),
+        Cow::Owned(match self.kind {
+            ProviderErrorKind::Misconfigured => {
+                format!("cannot use {}: {}", self.key, self.summary())
+            }
+            ProviderErrorKind::AlreadyExists if self.text.is_empty() => {
+                format!("{} exists already", self.key)
+            }
+            _ => format!("{}: {}", self.key, self.summary()),
+        })
+    }
+
+    /// What happened, without the key's name. An explanation stays as it is.
+    #[must_use]
+    pub fn summary(&self) -> Cow<'_, str> {
+        match (self.kind, &*self.text) {
+            (_, text) if self.is_explained => Cow::Borrowed(text),
+            (_, "") => self.summary_of_kind(),
+            (ProviderErrorKind::Misconfigured, detail) => Cow::Borrowed(detail),
+            (_, detail) => Cow::Owned(format!("{} ({detail})", self.summary_of_kind())),
         }
     }
 
-    fn happened(&self, kind: ProviderErrorKind) -> Cow<'static, str> {
+    /// What to do: the second part of the text. It is the advice for the kind, unless [`with_remedy`](Self::with_remedy)
+    /// has replaced it.
+    #[must_use]
+    pub fn remedy(&self) -> &str {
+        match &self.remedy {
+            Some(remedy) => remedy,
+            None if self.is_version_missing => "name one that `codec-server keys versions` lists",
+            None => self.kind.advice(),
+        }
+    }
+
+    /// What happened and what to do, without the key's name.
+    #[must_use]
+    pub fn message(&self) -> String {
+        format!("{}; {}", self.summary(), self.remedy())
+    }
+
+    /// The kind's words for what happened.
+    fn summary_of_kind(&self) -> Cow<'static, str> {
         let answered = self.service_error.as_ref();
         let status = answered.and_then(|answer| answer.http_status());
-        match (kind, status) {
+        match (self.kind, status) {
+            _ if self.is_version_missing => Cow::Borrowed("the key has no such version"),
             // The service was reached.
             (ProviderErrorKind::Unavailable, Some(status)) => {
                 let id = answered.and_then(|answer| answer.request_id());
                 let id = id.map_or_else(String::new, |id| format!(", request ID {id}"));
                 Cow::Owned(format!("the service failed with HTTP {status}{id}"))
             }
-            _ => Cow::Borrowed(kind.summary()),
+            (kind, _) => Cow::Borrowed(kind.summary()),
         }
     }
 
@@ -314,18 +397,7 @@ impl ProviderError {
 
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(explanation) = &self.explanation {
-            return f.write_str(explanation);
-        }
-        match self.kind {
-            ProviderErrorKind::Misconfigured => {
-                write!(f, "cannot use {}: {}", self.key, self.message())
-            }
-            ProviderErrorKind::AlreadyExists if self.detail.is_empty() => {
-                write!(f, "{} exists already; {}", self.key, self.kind.advice())
-            }
-            _ => write!(f, "{}: {}", self.key, self.message()),
-        }
+        write!(f, "{}; {}", self.what_happened(), self.remedy())
     }
 }
 
@@ -334,8 +406,8 @@ impl fmt::Debug for ProviderError {
         f.debug_struct("ProviderError")
             .field("kind", &self.kind)
             .field("key", &self.key)
-            .field("explanation", &self.explanation)
-            .field("detail", &self.detail)
+            .field("text", &self.text)
+            .field("remedy", &self.remedy)
             .finish_non_exhaustive()
     }
 }
@@ -360,16 +432,22 @@ mod tests {
                 "local://default: key not found; check its name, project and region, or create it",
             ),
             (
-                error(Kind::PermissionDenied).with_detail("grant kms:Decrypt"),
-                "local://default: permission denied (grant kms:Decrypt)",
+                error(Kind::PermissionDenied).with_remedy("grant kms:Decrypt"),
+                "local://default: permission denied; grant kms:Decrypt",
+            ),
+            (
+                error(Kind::KeyDisabled).with_detail("version 3"),
+                "local://default: the key or its version is disabled or destroyed (version 3); enable it again",
             ),
             (
                 error(Kind::Unavailable).with_detail("no connection"),
                 "local://default: the service cannot be reached (no connection); retry later",
             ),
             (
-                error(Kind::Misconfigured).with_detail("no credentials were found"),
-                "cannot use local://default: no credentials were found",
+                error(Kind::Misconfigured)
+                    .with_detail("no credentials were found")
+                    .with_remedy("set them"),
+                "cannot use local://default: no credentials were found; set them",
             ),
             (
                 error(Kind::AlreadyExists),
@@ -377,7 +455,57 @@ mod tests {
             ),
         ] {
             assert_eq!(error.to_string(), text);
+            let parts = format!("{}; {}", error.what_happened(), error.remedy());
+            assert_eq!(parts, text);
         }
+    }
+
+    #[test]
+    fn what_to_do_is_told_apart_from_what_happened() {
+        use ProviderErrorKind as Kind;
+        let parts = |error: &ProviderError| {
+            let parts = [
+                error.what_happened(),
+                error.summary(),
+                error.remedy().into(),
+            ];
+            parts.map(Cow::into_owned)
+        };
+        let advice = Kind::KeyNotFound.advice();
+        let missing = "no key local://default in keys";
+        let explained = error(Kind::KeyNotFound).with_explanation(missing);
+        assert_eq!(parts(&explained), [missing, missing, advice]);
+        let explained = explained.with_remedy("correct the name");
+        assert_eq!(parts(&explained), [missing, missing, "correct the name"]);
+        assert_eq!(explained.message(), format!("{missing}; correct the name"));
+        let detailed = error(Kind::KeyNotFound).with_detail("in keys");
+        let (happened, summary) = (
+            "local://default: key not found (in keys)",
+            "key not found (in keys)",
+        );
+        assert_eq!(parts(&detailed), [happened, summary, advice]);
+        assert_eq!(detailed.message(), format!("{summary}; {advice}"));
+        let advised = error(Kind::KeyNotFound).with_remedy("correct the name");
+        assert_eq!(
+            advised.to_string(),
+            "local://default: key not found; correct the name"
+        );
+    }
+
+    #[test]
+    fn a_missing_version_is_not_a_missing_key() {
+        use ProviderErrorKind as Kind;
+        assert!(error(Kind::KeyNotFound).is_key_missing());
+        // Neither a detail nor a remedy changes this.
+        let detailed = error(Kind::KeyNotFound).with_detail("in keys");
+        assert!(detailed.with_remedy("correct the name").is_key_missing());
+        assert!(!error(Kind::KeyDisabled).is_key_missing());
+        let version = error(Kind::KeyNotFound).with_missing_version();
+        assert!(!version.is_key_missing());
+        assert_eq!(
+            version.with_detail("7").to_string(),
+            "local://default: the key has no such version (7); name one that `codec-server keys versions` lists"
+        );
     }
 
     #[test]
@@ -423,23 +551,48 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_kind_names_the_key_and_says_what_to_do() {
+    fn kinds() -> Vec<ProviderErrorKind> {
         let first = Some(ProviderErrorKind::PermissionDenied);
-        for kind in std::iter::successors(first, |kind| next(*kind)) {
-            let shown = error(kind).to_string();
-            assert!(shown.contains("local://default"), "{shown}");
-            let (_, advice) = shown.rsplit_once("; ").unwrap();
-            assert!(kind.advice().ends_with(advice), "{shown}");
+        let kinds: Vec<_> = std::iter::successors(first, |kind| next(*kind)).collect();
+        assert_eq!(kinds.len(), 13);
+        kinds
+    }
+
+    #[test]
+    fn every_error_names_the_key_and_says_what_to_do_once() {
+        let answer = ServiceError::new(Some(500)).with_request_id(Some("1b2c-3d4e"));
+        for kind in kinds() {
+            let explanation = "no key local://default";
+            for error in [
+                error(kind),
+                error(kind).with_detail("a detail"),
+                error(kind).with_explanation(explanation),
+                error(kind).with_service_error(answer.clone()),
+                error(kind).with_missing_version(),
+                error(kind).with_detail("a detail").with_remedy("do this"),
+                error(kind).with_remedy("do this").with_detail("a detail"),
+            ] {
+                let shown = error.to_string();
+                assert!(shown.contains("local://default"), "{shown}");
+                let (happened, remedy) = shown.split_once("; ").unwrap();
+                assert_eq!(happened, error.what_happened());
+                assert_eq!(remedy, error.remedy());
+                assert!(!remedy.is_empty() && !remedy.contains("; "), "{shown}");
+                let message = error.message();
+                assert_eq!(message.split_once("; ").unwrap().1, remedy);
+            }
+            let advised = error(kind).with_detail("a detail");
+            assert_eq!(
+                advised.remedy(),
+                kind.advice(),
+                "a detail replaces no advice"
+            );
         }
     }
 
     #[test]
     fn no_kind_has_anything_below_it_or_the_answers_code() {
-        let first = Some(ProviderErrorKind::PermissionDenied);
-        let kinds: Vec<_> = std::iter::successors(first, |kind| next(*kind)).collect();
-        assert_eq!(kinds.len(), 13);
-        for kind in kinds {
+        for kind in kinds() {
             let answer = ServiceError::new(Some(500)).with_code(Some("SeCrEtCode"));
             let error = error(kind).with_service_error(answer);
             assert!(error.source().is_none(), "{kind:?}");

@@ -165,7 +165,7 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
     /// As [`key`](Self::key), and [`ProviderErrorKind::Unsupported`] when the service does not sign.
     async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
         Err(ProviderError::new(ProviderErrorKind::Unsupported, uri)
-            .with_detail("its keys do not sign; use a key of another service"))
+            .with_detail("its keys do not sign"))
     }
 
     /// Opens key management. `uri` need not exist.
@@ -174,7 +174,7 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
     /// As [`key`](Self::key), and [`ProviderErrorKind::Unsupported`] when keys are managed by other means.
     async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
         Err(ProviderError::new(ProviderErrorKind::Unsupported, uri)
-            .with_detail("create and change its keys with the service's own tool"))
+            .with_remedy("create and change its keys with the service's own tool"))
     }
 
     /// Writes the commands of `tool` that do what `plan` says, for people who run them themselves. Nothing is called.
@@ -186,7 +186,8 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
         let _ = tool;
         Err(
             ProviderError::new(ProviderErrorKind::Unsupported, &plan.key)
-                .with_detail("no commands can be printed for this service"),
+                .with_detail("no commands can be printed for this service")
+                .with_remedy("create the key with the service's own tool"),
         )
     }
 

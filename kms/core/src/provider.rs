@@ -129,9 +129,9 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         } = self.limits();
         if !(least..=most).contains(&plaintext.len()) {
             let kind = ProviderErrorKind::Misconfigured;
-            return Err(ProviderError::new(kind, self.uri()).with_detail(format!(
-                "the key encrypts {least} to {most} bytes at once; use the format `envelope`"
-            )));
+            return Err(ProviderError::new(kind, self.uri())
+                .with_detail(format!("the key encrypts {least} to {most} bytes at once"))
+                .with_remedy("use the format `envelope`"));
         }
         self.seal(plaintext, &EncryptionContext::empty()).await
     }

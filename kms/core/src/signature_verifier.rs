@@ -309,10 +309,12 @@ async fn some_at_a_time<T: Send>(calls: Vec<BoxFuture<'_, T>>) -> Vec<T> {
 
 fn beyond_limit(key: &KeyUri) -> ProviderError {
     let limit = SignatureVerifier::MAX_VERSIONS;
-    ProviderError::new(ProviderErrorKind::Unsupported, key).with_explanation(format!(
-        "cannot verify a signature by {key}: the batch names more than {limit} versions, and this one is not among \
-         the most frequent. Verify fewer signatures at once."
-    ))
+    ProviderError::new(ProviderErrorKind::Unsupported, key)
+        .with_explanation(format!(
+            "cannot verify a signature by {key}: the batch names more than {limit} versions, and this one is not \
+             among the most frequent"
+        ))
+        .with_remedy("verify fewer signatures at once")
 }
 
 #[cfg(test)]

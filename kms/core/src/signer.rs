@@ -25,7 +25,7 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// the newest usable version.
     ///
     /// # Errors
-    /// When the version does not exist, or the service refuses or fails.
+    /// When the version does not exist ([`ProviderError::with_missing_version`]), or the service refuses or fails.
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError>;
 
     /// Whether `signature` is a signature of `data` by this key. For many signatures there is

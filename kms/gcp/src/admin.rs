@@ -28,6 +28,9 @@ use temporal_kms::{
 
 const DAY: Duration = Duration::from_hours(24);
 const MAX_PAGES: usize = 100;
+/// What to do about a key that is wanted in several regions.
+const MULTI_REGION: &str =
+    "make the key in a multi-region location such as `us`, `eur4` or `global`";
 
 /// Manages keys of Cloud KMS.
 #[derive(Debug)]
@@ -167,8 +170,11 @@ impl KeyAdmin for GcpAdmin {
 
     async fn details(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError> {
         details::details(self.key(key).await?).ok_or_else(|| {
-            ProviderError::new(Kind::Unsupported, key)
-                .with_detail("it is not for encryption or signing with P-256; name another key")
+            unsupported(
+                key,
+                "it is not for encryption or signing with P-256",
+                "name another key",
+            )
         })
     }
 
@@ -204,8 +210,11 @@ impl KeyAdmin for GcpAdmin {
     async fn set_primary(&self, key: &KeyUri, version: &str) -> Result<(), ProviderError> {
         let id = named(key, Some(version))?;
         if self.key(key).await?.purpose != CryptoKeyPurpose::EncryptDecrypt {
-            return Err(ProviderError::new(Kind::Unsupported, key)
-                .with_detail("signing keys have no primary version; the newest one signs"));
+            return Err(unsupported(
+                key,
+                "signing keys have no primary version: the newest one signs",
+                "rotate the key to sign with a new version",
+            ));
         }
         self.make_primary(key, id).await
     }
@@ -272,9 +281,7 @@ impl KeyAdmin for GcpAdmin {
     }
 
     async fn replicate(&self, key: &KeyUri, _region: &str) -> Result<KeyUri, ProviderError> {
-        Err(ProviderError::new(Kind::Unsupported, key).with_detail(
-            "Cloud KMS has no replicas; make the key in a multi-region such as `us`, `eur4` or `global`",
-        ))
+        Err(unsupported(key, "Cloud KMS has no replicas", MULTI_REGION))
     }
 
     async fn grant(
@@ -305,8 +312,6 @@ impl KeyAdmin for GcpAdmin {
 /// # Errors
 /// When Cloud KMS has no such keys.
 pub(super) fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, ProviderError> {
-    let unsupported =
-        |detail: &'static str| ProviderError::new(Kind::Unsupported, uri).with_detail(detail);
     let (purpose, algorithm) = match spec.purpose {
         KeyPurpose::Encrypt => (
             CryptoKeyPurpose::EncryptDecrypt,
@@ -318,23 +323,35 @@ pub(super) fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, Prov
         ),
         _ => {
             return Err(unsupported(
+                uri,
                 "signing keys at Cloud KMS are for ECDSA on P-256",
+                "create one with --purpose sign-p256",
             ));
         }
     };
     let level = match spec.protection {
         None | Some(Protection::Software) => ProtectionLevel::Software,
         Some(Protection::Hsm) => ProtectionLevel::Hsm,
-        Some(_) => return Err(unsupported("Cloud KMS keeps keys in software or in an HSM")),
+        Some(_) => {
+            return Err(unsupported(
+                uri,
+                "Cloud KMS keeps keys in software or in an HSM",
+                "use --protection software or --protection hsm",
+            ));
+        }
     };
     if spec.multi_region {
         return Err(unsupported(
-            "a key's location decides: make it in a multi-region such as `us`, `eur4` or `global`",
+            uri,
+            "the location of a key decides in how many regions it is",
+            MULTI_REGION,
         ));
     }
     if spec.key_store.is_some() {
         return Err(unsupported(
-            "Cloud KMS has no other key stores; use --protection hsm",
+            uri,
+            "Cloud KMS has no other key stores",
+            "use --protection hsm",
         ));
     }
     let template = CryptoKeyVersionTemplate::new()
@@ -361,7 +378,8 @@ fn destroy_delay(
     match whole.filter(|_| allowed) {
         Some(whole) => Ok(Some(whole)),
         None => Err(ProviderError::new(Kind::Misconfigured, uri)
-            .with_detail("Cloud KMS destroys a version 1 to 120 days after it was asked to")),
+            .with_detail("Cloud KMS destroys a version 1 to 120 days after it was asked to")
+            .with_remedy("use --destroy-delay 1d to 120d")),
     }
 }
 
@@ -381,10 +399,22 @@ fn with_rotation(
         Some((period, next))
     };
     let Some((period, next)) = schedule() else {
-        return Err(ProviderError::new(Kind::Misconfigured, uri)
-            .with_detail("the rotation period is too long; choose a shorter one"));
+        return Err(rotates_too_rarely(uri));
     };
     Ok(key.set_rotation_period(period).set_next_rotation_time(next))
+}
+
+/// The error for a rotation period whose end has no date.
+pub(super) fn rotates_too_rarely(uri: &KeyUri) -> ProviderError {
+    ProviderError::new(Kind::Misconfigured, uri)
+        .with_detail("the rotation period is too long")
+        .with_remedy("choose a shorter one")
+}
+
+fn unsupported(uri: &KeyUri, detail: &'static str, remedy: &'static str) -> ProviderError {
+    ProviderError::new(Kind::Unsupported, uri)
+        .with_detail(detail)
+        .with_remedy(remedy)
 }
 
 /// The service disables, enables and destroys versions, never whole keys.
@@ -397,8 +427,37 @@ fn named(uri: &KeyUri, version: Option<&str>) -> Result<u64, ProviderError> {
     match id {
         Some(Some(id)) => Ok(id),
         Some(None) => Err(ProviderError::new(Kind::KeyNotFound, uri)
-            .with_detail("the version is not a number; `codec-server keys versions` lists them")),
+            .with_missing_version()
+            .with_detail("it is not a number")),
         None => Err(ProviderError::new(Kind::Misconfigured, uri)
-            .with_detail("name the version; Cloud KMS does this to versions, not to keys")),
+            .with_detail("Cloud KMS does this to versions, not to keys")
+            .with_remedy("name the version")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_cloud_kms_does_not_have_is_told_with_what_to_do() {
+        let key = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
+        let key: KeyUri = key.parse().unwrap();
+        for spec in [
+            KeySpec::new(KeyPurpose::SignEd25519),
+            KeySpec::default().with_protection(Protection::File),
+            KeySpec::default().with_multi_region(true),
+            KeySpec::default().with_key_store("cks-1".to_owned()),
+            KeySpec::default().with_destroy_delay(DAY * 121),
+            KeySpec::default().with_rotation_period(Duration::MAX),
+        ] {
+            let text = crypto_key(&key, &spec).unwrap_err().to_string();
+            assert_eq!(text.matches("; ").count(), 1, "{text}");
+        }
+        for version in [None, Some("01"), Some("a")] {
+            let error = named(&key, version).unwrap_err();
+            assert_eq!(error.to_string().matches("; ").count(), 1, "{error}");
+            assert!(!error.is_key_missing(), "{error}");
+        }
     }
 }

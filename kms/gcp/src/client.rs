@@ -85,14 +85,20 @@ impl Service {
     }
 
     async fn connect(&self, uri: &KeyUri) -> Result<KeyManagementService, ProviderError> {
-        let misconfigured =
-            |detail: String| ProviderError::new(Kind::Misconfigured, uri).with_detail(detail);
+        let misconfigured = || ProviderError::new(Kind::Misconfigured, uri);
         let credentials = self.settings.credentials().map_err(|fault| {
-            misconfigured(fault.to_string()).with_cause(FailureCause::UnusableCredentials)
+            misconfigured()
+                .with_detail(fault.to_string())
+                .with_remedy(fault.remedy())
+                .with_cause(FailureCause::UnusableCredentials)
         })?;
         client(credentials, self.settings.endpoint.as_deref())
             .await
-            .map_err(|_| misconfigured("the client for Cloud KMS cannot be made".to_owned()))
+            .map_err(|_| {
+                misconfigured()
+                    .with_detail("the client for Cloud KMS cannot be made")
+                    .with_remedy("check the endpoint and the credentials")
+            })
     }
 }
 

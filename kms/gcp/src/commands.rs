@@ -7,7 +7,11 @@ use std::{
 
 use google_cloud_wkt::Timestamp;
 
-use super::{admin::crypto_key, grant::roles, name::Parts};
+use super::{
+    admin::{crypto_key, rotates_too_rarely},
+    grant::{no_role, roles},
+    name::{Parts, malformed},
+};
 use temporal_kms::{
     KeyUri, Protection, ProviderError, ProviderErrorKind as Kind, SetupPlan,
     support::{shell_command, shell_word, terraform_string as quoted},
@@ -15,18 +19,20 @@ use temporal_kms::{
 
 /// Commands of `gcloud`, or a configuration of Terraform.
 pub(super) fn of(tool: &str, plan: &SetupPlan) -> Result<String, ProviderError> {
-    let unsupported =
-        |detail| Err(ProviderError::new(Kind::Unsupported, &plan.key).with_detail(detail));
+    let unsupported = || ProviderError::new(Kind::Unsupported, &plan.key);
     let replicas = plan.spec.multi_region || !plan.replica_regions.is_empty();
     let spec = plan.spec.clone().with_multi_region(replicas);
     crypto_key(&plan.key, &spec)?;
     if plan.grants.iter().any(|grant| !grant.context.is_empty()) {
-        return unsupported("Cloud KMS cannot tie a permission to a namespace");
+        return Err(unsupported()
+            .with_detail("Cloud KMS cannot tie a permission to a namespace")
+            .with_remedy("use a key for each namespace, and no --namespace"));
     }
     match tool {
         "gcloud" => gcloud(plan),
         "terraform" => terraform(plan),
-        _ => unsupported("print the commands of gcloud or terraform for a key of Cloud KMS"),
+        _ => Err(unsupported()
+            .with_remedy("print the commands of gcloud or terraform for a key of Cloud KMS")),
     }
 }
 
@@ -167,17 +173,14 @@ resource \"google_kms_crypto_key_iam_member\" \"codec_{index}\" {{
 /// The project and the location of a key ring.
 fn place<'a>(key: &KeyUri, parts: &Parts<'a>) -> Result<(&'a str, &'a str), ProviderError> {
     let place = parts.project_and_location();
-    place.ok_or_else(|| ProviderError::new(Kind::Misconfigured, key))
+    place.ok_or_else(|| malformed(key))
 }
 
 /// Who is to have which of Cloud KMS's roles.
 fn members(plan: &SetupPlan) -> Result<Vec<(&str, &'static str)>, ProviderError> {
     let mut members = Vec::new();
     for grant in &plan.grants {
-        let roles = roles(grant.role).ok_or_else(|| {
-            ProviderError::new(Kind::Unsupported, &plan.key)
-                .with_detail("Cloud KMS has no role for it")
-        })?;
+        let roles = roles(grant.role).ok_or_else(|| no_role(&plan.key))?;
         members.extend(roles.iter().map(|role| (grant.member.as_str(), *role)));
     }
     Ok(members)
@@ -199,7 +202,6 @@ fn after(key: &KeyUri, period: Duration) -> Result<String, ProviderError> {
     let next = next.and_then(|next| Timestamp::try_from(next).ok());
     // Whole seconds are enough.
     let next = next.and_then(|next| Timestamp::new(next.seconds(), 0).ok());
-    next.map(String::from).ok_or_else(|| {
-        ProviderError::new(Kind::Misconfigured, key).with_detail("the rotation period is too long")
-    })
+    next.map(String::from)
+        .ok_or_else(|| rotates_too_rarely(key))
 }

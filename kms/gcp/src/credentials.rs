@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     GcpOptions,
-    endpoint::{REFUSED, Target},
+    endpoint::{REFUSED, REMEDY, Target},
 };
 use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint, support::variable};
 
@@ -34,7 +34,8 @@ impl Settings {
     pub(super) fn new(uri: &KeyUri, options: &GcpOptions) -> Result<Self, ProviderError> {
         let Some(target) = Target::of(options.endpoint.as_deref()) else {
             return Err(ProviderError::new(Kind::Misconfigured, uri)
-                .with_detail(format!("the endpoint: {REFUSED}")));
+                .with_detail(format!("the endpoint: {REFUSED}"))
+                .with_remedy(REMEDY));
         };
         Ok(Self {
             endpoint: options.endpoint.clone(),
@@ -56,23 +57,16 @@ impl Settings {
     }
 }
 
-/// Why credentials cannot be used. It holds no content of a file.
+/// Why credentials cannot be used. It holds no content of a file. [`remedy`](CredentialsFault::remedy) says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CredentialsFault {
-    #[error("the credentials file {0} cannot be read: {1}; check its path and permissions")]
+    #[error("the credentials file {0} cannot be read: {1}")]
     Unreadable(PathBuf, std::io::ErrorKind),
-    #[error(
-        "the credentials file {0} does not have the form of a Google Cloud credentials file; download it again, or name another file"
-    )]
+    #[error("the credentials file {0} does not have the form of a Google Cloud credentials file")]
     Malformed(PathBuf),
-    #[error(
-        "the credentials file {0} sends secrets to a URL without TLS; correct its URLs to https://"
-    )]
+    #[error("the credentials file {0} sends secrets to a URL without TLS")]
     InTheClear(PathBuf),
-    #[error(
-        "the file that GOOGLE_APPLICATION_CREDENTIALS names, or gcloud wrote, cannot be used; correct it, or run \
-         `gcloud auth application-default login`"
-    )]
+    #[error("the file that GOOGLE_APPLICATION_CREDENTIALS names, or gcloud wrote, cannot be used")]
     Application,
 }
 
@@ -85,6 +79,18 @@ pub(super) fn check(path: &Path) -> Result<(), CredentialsFault> {
 pub(super) fn gcloud_file() -> Option<PathBuf> {
     let home = PathBuf::from(variable("HOME")?);
     Some(home.join(".config/gcloud/application_default_credentials.json"))
+}
+
+impl CredentialsFault {
+    /// What to do.
+    pub(super) const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Unreadable(..) => "check its path and permissions",
+            Self::Malformed(_) => "download it again, or name another file",
+            Self::InTheClear(_) => "correct its URLs to https://",
+            Self::Application => "correct it, or run `gcloud auth application-default login`",
+        }
+    }
 }
 
 fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {

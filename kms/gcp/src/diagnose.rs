@@ -142,7 +142,7 @@ impl Diagnose for GcpKms {
             FailureCause::QuotaProject => {
                 let project = project.unwrap_or("PROJECT");
                 Advice::new(
-                    error.message(),
+                    error.summary(),
                     format!(
                         "look at project {project}, which calls are charged to: gcloud services list --enabled --project={project}\n\
                          or charge another one: gcloud auth application-default set-quota-project OTHER"
@@ -159,7 +159,7 @@ impl Diagnose for GcpKms {
                 )
             }
             FailureCause::Perimeter => Advice::new(
-                error.message(),
+                error.summary(),
                 format!(
                     "find the refusal, and the rule that is missing: gcloud logging read \
                      'protoPayload.metadata.@type=\"type.googleapis.com/google.cloud.audit.VpcServiceControlAuditMetadata\"' \
@@ -170,7 +170,7 @@ impl Diagnose for GcpKms {
             FailureCause::Project => {
                 let project = project.unwrap_or_else(|| project_of(key));
                 Advice::new(
-                    error.message(),
+                    error.summary(),
                     format!(
                         "check the project in the key's name: gcloud projects describe {project}"
                     ),

@@ -1,6 +1,8 @@
 //! Translates Google's errors. It distinguishes who answered, and whose project the error is about.
 
 mod project;
+#[cfg(test)]
+mod remedies;
 
 use std::{borrow::Cow, error::Error as StdError};
 
@@ -13,6 +15,10 @@ use temporal_kms::{FailureCause, KeyUri, ProviderError, ProviderErrorKind as Kin
 
 /// The reason of a refusal by VPC Service Controls.
 const PERIMETER: &str = "SECURITY_POLICY_VIOLATED";
+
+/// What to do about a key that does not sign as it should.
+pub(super) const SIGNING_KEY: &str =
+    "use another key, or create one with `codec-server keys create --purpose sign-p256`";
 
 /// The kind of request, which decides what a refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +37,23 @@ pub(super) fn map(error: &GaxError, uri: &KeyUri, call: CallKind) -> ProviderErr
         Some(status) => of_status(status, uri, call),
         None => of_transport(error),
     };
-    ProviderError::new(meaning.kind, uri)
+    let translated = ProviderError::new(meaning.kind, uri)
         .with_detail(meaning.detail)
         .with_cause(meaning.cause)
         .with_project(meaning.project)
-        .with_service_error(identified(error))
+        .with_service_error(identified(error));
+    match meaning.remedy {
+        Some(remedy) => translated.with_remedy(remedy),
+        None => translated,
+    }
 }
 
 /// The meaning of a failure.
 struct Meaning<'a> {
     kind: Kind,
     detail: Cow<'static, str>,
+    /// What to do, in place of the advice for the kind.
+    remedy: Option<Cow<'static, str>>,
     cause: Option<FailureCause>,
     project: Option<&'a str>,
 }
@@ -51,8 +63,24 @@ impl<'a> Meaning<'a> {
         Self {
             kind,
             detail: detail.into(),
+            remedy: None,
             cause: None,
             project: None,
+        }
+    }
+
+    /// Settings are wrong. The kind does not know which, so each has its own remedy.
+    fn misconfigured(
+        detail: impl Into<Cow<'static, str>>,
+        remedy: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(Kind::Misconfigured, detail).with_remedy(remedy)
+    }
+
+    fn with_remedy(self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            remedy: Some(remedy.into()),
+            ..self
         }
     }
 
@@ -116,9 +144,9 @@ fn of_status<'a>(status: &'a Status, uri: &KeyUri, call: CallKind) -> Meaning<'a
         Code::NotFound => Meaning::new(Kind::KeyNotFound, ""),
         Code::AlreadyExists => Meaning::new(Kind::AlreadyExists, ""),
         Code::PermissionDenied => permission_denied(status, uri, call),
-        Code::Unauthenticated => Meaning::new(
-            Kind::Misconfigured,
-            "Google Cloud does not accept the credentials; they are expired, revoked or of another project",
+        Code::Unauthenticated => Meaning::misconfigured(
+            "Google Cloud does not accept the credentials: they are expired, revoked or of another project",
+            "log in again with `gcloud auth application-default login`, or renew the credentials file",
         )
         .because(FailureCause::RefusedCredentials),
         Code::FailedPrecondition => failed_precondition(status, call),
@@ -138,17 +166,16 @@ fn invalid_argument(status: &Status, call: CallKind) -> Meaning<'static> {
     }
     match call {
         CallKind::Decrypt => Meaning::new(Kind::InvalidCiphertext, ""),
-        CallKind::Encrypt => Meaning::new(
-            Kind::Misconfigured,
-            "the key must be one for symmetric encryption; one in an HSM takes at most 8 KiB",
+        CallKind::Encrypt => Meaning::misconfigured(
+            "it is not for symmetric encryption, or is in an HSM and encrypts at most 8 KiB at once",
+            "use a key for symmetric encryption, and the format `envelope`",
         ),
-        CallKind::Sign | CallKind::PublicKey => Meaning::new(
-            Kind::Misconfigured,
-            "the key must be one for signing with EC_SIGN_P256_SHA256",
-        ),
-        CallKind::Describe | CallKind::Administer => Meaning::new(
-            Kind::Misconfigured,
+        CallKind::Sign | CallKind::PublicKey => {
+            Meaning::misconfigured("it does not sign with EC_SIGN_P256_SHA256", SIGNING_KEY)
+        }
+        CallKind::Describe | CallKind::Administer => Meaning::misconfigured(
             "the service refuses a value of the request",
+            "correct the key's name, or the values that you gave",
         ),
     }
 }
@@ -161,53 +188,54 @@ fn permission_denied<'a>(status: &'a Status, uri: &KeyUri, call: CallKind) -> Me
     let consumer = info.and_then(|info| project::consumer(&info.metadata));
     let is_charged_elsewhere = consumer.is_some() && consumer != project::of_key(uri);
     match info.map(|info| info.reason.as_str()) {
-        Some("ACCESS_TOKEN_SCOPE_INSUFFICIENT") => Meaning::new(
-            Kind::Misconfigured,
+        Some("ACCESS_TOKEN_SCOPE_INSUFFICIENT") => Meaning::misconfigured(
             "the credentials lack the scope cloud-platform",
+            "give them this scope, or use other credentials",
         )
         .because(FailureCause::RefusedCredentials),
         Some(PERIMETER) => Meaning::new(
             Kind::PermissionDenied,
-            "a perimeter of VPC Service Controls keeps the call out; let its caller and its network in by an ingress rule or an \
-             access level, or call from inside of the perimeter",
+            "a perimeter of VPC Service Controls keeps the call out",
+        )
+        .with_remedy(
+            "let its caller and its network in by an ingress rule or an access level, or call from inside of the perimeter",
         )
         .because(FailureCause::Perimeter),
         Some("SERVICE_DISABLED") if is_charged_elsewhere => {
-            Meaning::new(Kind::Misconfigured, project::disabled(consumer))
-                .because(FailureCause::QuotaProject)
-                .of_project(consumer)
+            of_quota_project(consumer, project::disabled(consumer))
         }
-        Some("SERVICE_DISABLED") => Meaning::new(
-            Kind::Misconfigured,
-            "the key's project has not enabled Cloud KMS: gcloud services enable cloudkms.googleapis.com",
+        Some("SERVICE_DISABLED") => Meaning::misconfigured(
+            "the key's project has not enabled Cloud KMS",
+            format!("enable it there: {}", project::enable(project::of_key(uri))),
         )
         .because(FailureCause::ServiceDisabled)
         .of_project(consumer),
-        Some("USER_PROJECT_DENIED") => {
-            Meaning::new(Kind::Misconfigured, project::denied(consumer))
-                .because(FailureCause::QuotaProject)
-                .of_project(consumer)
-        }
+        Some("USER_PROJECT_DENIED") => of_quota_project(consumer, project::denied(consumer)),
         Some("BILLING_DISABLED" | "CONSUMER_INVALID" | "CONSUMER_SUSPENDED")
             if is_charged_elsewhere =>
         {
-            Meaning::new(Kind::Misconfigured, project::unusable(consumer))
-                .because(FailureCause::QuotaProject)
-                .of_project(consumer)
+            of_quota_project(consumer, project::unusable(consumer))
         }
         Some(
             "BILLING_DISABLED"
             | "CONSUMER_INVALID"
             | "CONSUMER_SUSPENDED"
             | "RESOURCE_PROJECT_INVALID",
-        ) => Meaning::new(
-            Kind::Misconfigured,
+        ) => Meaning::misconfigured(
             "the key's project does not exist, has no billing account, or may not be used by the caller",
+            "check the project in the key's name, and its billing account",
         )
         .because(FailureCause::Project)
         .of_project(consumer),
-        _ => Meaning::new(Kind::PermissionDenied, missing_role(call)),
+        _ => Meaning::new(Kind::PermissionDenied, "").with_remedy(missing_role(call)),
     }
+}
+
+/// A refusal because of the project that calls are charged to.
+fn of_quota_project(consumer: Option<&str>, (detail, remedy): (String, String)) -> Meaning<'_> {
+    Meaning::misconfigured(detail, remedy)
+        .because(FailureCause::QuotaProject)
+        .of_project(consumer)
 }
 
 fn missing_role(call: CallKind) -> &'static str {
@@ -229,16 +257,14 @@ fn failed_precondition(status: &Status, call: CallKind) -> Meaning<'static> {
         _ => None,
     });
     match (violation.map(|violation| violation.r#type.as_str()), call) {
-        (Some("KEY_DISABLED"), _) => Meaning::new(
-            Kind::KeyDisabled,
-            "the version is disabled; enable it again",
-        ),
+        (Some("KEY_DISABLED"), _) => Meaning::new(Kind::KeyDisabled, "the version is disabled"),
         (Some("KEY_DESTROYED"), CallKind::Decrypt) => Meaning::new(
             Kind::KeyVersionGone,
-            "the version that encrypted it is destroyed, or will be; restore it while that is possible",
+            "the version that encrypted it is destroyed, or will be",
         ),
         (Some("KEY_DESTROYED"), _) => {
             Meaning::new(Kind::KeyDisabled, "the version is destroyed, or will be")
+                .with_remedy("restore it while that is possible, or rotate the key")
         }
         _ => Meaning::new(Kind::KeyDisabled, ""),
     }
@@ -252,7 +278,10 @@ fn of_transport(error: &GaxError) -> Meaning<'static> {
         return Meaning::new(Kind::DeadlineExceeded, "");
     }
     if error.is_binding() || error.is_serialization() {
-        return Meaning::new(Kind::Misconfigured, "the service has no such resource name");
+        return Meaning::misconfigured(
+            "the service has no such resource name",
+            "correct the key's name",
+        );
     }
     if error.is_deserialization() {
         return stranger(Kind::Integrity);
@@ -276,6 +305,7 @@ fn stranger(kind: Kind) -> Meaning<'static> {
         kind,
         "the answer is not Google's: is there a proxy on the way?",
     )
+    .with_remedy("check HTTPS_PROXY, NO_PROXY and the endpoint, and retry")
     .because(FailureCause::Proxy)
 }
 
@@ -291,10 +321,10 @@ fn of_credentials(error: &GaxError) -> Meaning<'static> {
             Kind::Unavailable,
             "no token for the service could be fetched",
         ),
-        _ => Meaning::new(
-            Kind::Misconfigured,
-            "there are no usable Google Cloud credentials; set GOOGLE_APPLICATION_CREDENTIALS, run \
-             `gcloud auth application-default login`, or give the machine a service account",
+        _ => Meaning::misconfigured(
+            "there are no usable Google Cloud credentials",
+            "set GOOGLE_APPLICATION_CREDENTIALS, run `gcloud auth application-default login`, or give the machine a service \
+             account",
         )
         .because(FailureCause::NoCredentials),
     }

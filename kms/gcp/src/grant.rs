@@ -68,10 +68,11 @@ pub(super) async fn revoke(
     };
     edit(service, uri, |policy| {
         if let Some(wider) = wider(policy, member, role) {
-            return Err(ProviderError::new(Kind::Misconfigured, uri).with_detail(format!(
-                "nothing was changed: {member} also has {wider} on the key, which permits more than this; \
-                 remove that role with gcloud kms keys remove-iam-policy-binding"
-            )));
+            return Err(ProviderError::new(Kind::Misconfigured, uri)
+                .with_detail(format!(
+                    "nothing was changed: {member} also has {wider} on the key, which permits more than this"
+                ))
+                .with_remedy("remove that role with gcloud kms keys remove-iam-policy-binding"));
         }
         let mut changed = remove(policy, own, member);
         // A signer and a verifier have this role for the key's versions. The other one may still need it.
@@ -148,9 +149,10 @@ async fn edit(
     }
 }
 
-fn no_role(uri: &KeyUri) -> ProviderError {
+pub(super) fn no_role(uri: &KeyUri) -> ProviderError {
     ProviderError::new(Kind::Unsupported, uri)
-        .with_detail("Cloud KMS has no role for it; choose another role")
+        .with_detail("Cloud KMS has no such role")
+        .with_remedy("choose another role")
 }
 
 /// The roles of Cloud KMS. A signer and a verifier first look for the newest version. Their own roles do not permit

@@ -125,7 +125,8 @@ fn check_name(uri: &KeyUri) -> Result<(), ProviderError> {
         return Ok(());
     }
     Err(ProviderError::new(Kind::Misconfigured, uri)
-        .with_detail("its name has characters that Cloud KMS does not allow; correct it"))
+        .with_detail("its name has characters that Cloud KMS does not allow")
+        .with_remedy("correct its name"))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ impl<'a> Parts<'a> {
                 key_id,
             })
         };
-        split().ok_or_else(|| ProviderError::new(Kind::Misconfigured, uri))
+        split().ok_or_else(|| malformed(uri))
     }
 
     /// The project and the location of the key ring.
@@ -30,4 +30,11 @@ impl<'a> Parts<'a> {
         let place = self.location.strip_prefix("projects/")?;
         place.split_once("/locations/")
     }
+}
+
+/// The error for a name that does not have the form of Cloud KMS.
+pub(super) fn malformed(uri: &KeyUri) -> ProviderError {
+    ProviderError::new(Kind::Misconfigured, uri)
+        .with_detail("its name does not have the form of Cloud KMS")
+        .with_remedy("name it projects/P/locations/L/keyRings/R/cryptoKeys/K")
 }

@@ -185,9 +185,12 @@ impl KeyProvider for GcpKey {
             return Err(integrity(&self.uri, "the answer is another key's"));
         }
         let Some(primary) = key.primary else {
-            return Err(self.error(Kind::Misconfigured).with_detail(
-                "it has no primary version: it is not a key for encryption, or no version was made",
-            ));
+            return Err(self
+                .error(Kind::Misconfigured)
+                .with_detail("it has no primary version")
+                .with_remedy(
+                    "use a key for encryption, or make a version with `codec-server keys rotate`",
+                ));
         };
         let Some(id) = version_id(&self.uri, &primary.name) else {
             return Err(integrity(&self.uri, "the primary version is another key's"));
@@ -195,7 +198,8 @@ impl KeyProvider for GcpKey {
         if version_state(&primary.state) != KeyState::Enabled {
             return Err(self
                 .error(Kind::KeyDisabled)
-                .with_detail(format!("version {id}, the primary one")));
+                .with_detail(format!("version {id}, the primary one"))
+                .with_remedy("enable this version again, or rotate the key"));
         }
         self.learn(&primary.protection_level);
         Ok(UsableKey::new(

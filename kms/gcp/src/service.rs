@@ -11,7 +11,7 @@ use temporal_kms::{
 
 use super::{
     GcpKms, GcpOptions, commands, credentials,
-    endpoint::{REFUSED, Target},
+    endpoint::{REFUSED, REMEDY, Target},
     settings::{self, SETTINGS},
 };
 
@@ -71,10 +71,12 @@ impl KeyService for GcpKms {
     fn check(&self) -> Vec<ConfigurationError> {
         let url = self.options().endpoint.as_deref();
         let reason = url.and_then(|url| match endpoint::check(url) {
-            Err(reason) => Some(format!("{reason}; leave it out for the public endpoint")),
-            Ok(()) => Target::of(Some(url)).is_none().then(|| REFUSED.to_owned()),
+            Err(reason) => Some(reason),
+            Ok(()) => Target::of(Some(url)).is_none().then_some(REFUSED),
         });
-        let fault = reason.map(|reason| ConfigurationError::invalid("gcp_endpoint", reason));
+        let fault = reason.map(|reason| {
+            ConfigurationError::invalid("gcp_endpoint", format!("{reason}; {REMEDY}"))
+        });
         fault.into_iter().collect()
     }
 

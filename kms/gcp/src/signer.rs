@@ -16,7 +16,7 @@ use super::{
     checksum::{crc32c, matches},
     client::Service,
     details::version_state,
-    error::{CallKind, integrity},
+    error::{CallKind, SIGNING_KEY, integrity},
     versions::{self, version_name},
 };
 use temporal_kms::{
@@ -62,7 +62,8 @@ impl GcpSigner {
         let Some((id, version)) = enabled else {
             return Err(self
                 .error(Kind::KeyDisabled)
-                .with_detail("it has no enabled version; enable one, or rotate the key"));
+                .with_detail("it has no enabled version")
+                .with_remedy("enable one, or rotate the key"));
         };
         self.check_algorithm(&version.algorithm)?;
         *self.newest.lock() = Some((*id, Instant::now()));
@@ -126,7 +127,8 @@ impl GcpSigner {
         }
         Err(self
             .error(Kind::Misconfigured)
-            .with_detail("its algorithm must be EC_SIGN_P256_SHA256"))
+            .with_detail("it does not sign with EC_SIGN_P256_SHA256")
+            .with_remedy(SIGNING_KEY))
     }
 
     fn error(&self, kind: Kind) -> ProviderError {
@@ -158,9 +160,9 @@ impl Signer for GcpSigner {
         let id = match version {
             None => self.newest(CallKind::PublicKey).await?,
             Some(version) => version.parse().map_err(|_| {
-                self.error(Kind::KeyNotFound).with_detail(
-                    "the version is not a number; `codec-server keys versions` lists them",
-                )
+                self.error(Kind::KeyNotFound)
+                    .with_missing_version()
+                    .with_detail("it is not a number")
             })?,
         };
         let known = self.public_keys.lock().get(&id).cloned();

@@ -66,7 +66,10 @@ impl KeyAdmin for LocalKeyring {
     ) -> Result<(), ProviderError> {
         match period {
             None => self.read(key).map(drop),
-            Some(_) => Err(unsupported(key, "a keyset does not rotate by itself")),
+            Some(_) => {
+                let rotates = unsupported(key, "a keyset does not rotate by itself");
+                Err(rotates.with_remedy("rotate it with `codec-server keys rotate`"))
+            }
         }
     }
 
@@ -91,7 +94,7 @@ impl KeyAdmin for LocalKeyring {
     }
 
     async fn replicate(&self, key: &KeyUri, _region: &str) -> Result<KeyUri, ProviderError> {
-        Err(unsupported(key, "a keyset is in one place; copy its file"))
+        Err(unsupported(key, "a keyset is in one place").with_remedy("copy its file"))
     }
 
     async fn grant(
@@ -155,10 +158,10 @@ fn version((id, state): (u32, KeyState)) -> KeyVersion {
 
 fn check_spec(key: &KeyUri, spec: &KeySpec) -> Result<(), ProviderError> {
     if !matches!(spec.protection, None | Some(Protection::File)) {
-        return Err(unsupported(
-            key,
-            "a keyset is a file; it has no other protection",
-        ));
+        return Err(
+            unsupported(key, "a keyset is a file, and has no other protection")
+                .with_remedy("leave --protection out"),
+        );
     }
     match spec.unsupported_by_plain_keys() {
         Some(reason) => Err(unsupported(key, reason)),
@@ -168,15 +171,10 @@ fn check_spec(key: &KeyUri, spec: &KeySpec) -> Result<(), ProviderError> {
 
 fn named<'a>(key: &KeyUri, version: Option<&'a str>) -> Result<&'a str, ProviderError> {
     version.ok_or_else(|| {
-        misconfigured(
-            key,
-            "name one of its versions; to remove the whole key, delete the keyset's file",
-        )
+        ProviderError::new(Kind::Misconfigured, key)
+            .with_detail("this changes single versions of a keyset")
+            .with_remedy("name a version, or delete the keyset's file to remove the whole key")
     })
-}
-
-fn misconfigured(key: &KeyUri, detail: &'static str) -> ProviderError {
-    ProviderError::new(Kind::Misconfigured, key).with_detail(detail)
 }
 
 fn unsupported(key: &KeyUri, detail: &'static str) -> ProviderError {

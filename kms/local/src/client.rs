@@ -78,11 +78,9 @@ impl LocalKeyring {
             SignatureAlgorithm::EcdsaP256Sha256 => KeyPurpose::SignP256,
             SignatureAlgorithm::Ed25519 => KeyPurpose::SignEd25519,
             _ => {
-                return Err(
-                    ProviderError::new(Kind::Unsupported, &named(name)?).with_detail(
-                        "a keyset does not have this algorithm; use ECDSA on P-256 or Ed25519",
-                    ),
-                );
+                return Err(ProviderError::new(Kind::Unsupported, &named(name)?)
+                    .with_detail("a keyset does not have this algorithm")
+                    .with_remedy("use ECDSA on P-256 or Ed25519"));
             }
         };
         self.create_missing(name, purpose)?;
@@ -125,7 +123,8 @@ impl LocalKeyring {
         match uri.scheme() {
             Scheme::LOCAL => Ok(self.folder.join(format!("{}.json", uri.resource()))),
             _ => Err(ProviderError::new(Kind::Misconfigured, uri)
-                .with_detail("a local keyring holds local:// keys only")),
+                .with_detail("a local keyring holds local:// keys only")
+                .with_remedy("name the key local://NAME")),
         }
     }
 }
@@ -134,7 +133,9 @@ fn named(name: &str) -> Result<KeyUri, ProviderError> {
     KeyUri::new(Scheme::LOCAL, name).map_err(|error| {
         // An invalid name has no URI that the error could show.
         let unnamed = KeyUri::unnamed_local();
-        ProviderError::new(Kind::Misconfigured, &unnamed).with_detail(error.to_string())
+        ProviderError::new(Kind::Misconfigured, &unnamed)
+            .with_detail(error.to_string())
+            .with_remedy("correct the name")
     })
 }
 

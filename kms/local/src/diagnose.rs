@@ -41,9 +41,7 @@ impl Diagnose for LocalKms {
         if error.kind() != Kind::Misconfigured {
             return None;
         }
-        let message = error.message();
-        let (summary, remedy) = message.rsplit_once("; ")?;
-        Some(Advice::new(summary, remedy))
+        Some(Advice::new(error.what_happened(), error.remedy()))
     }
 
     /// `None` where the folder exists.

@@ -33,16 +33,15 @@ pub(super) fn file_error_of(
         KeyPurpose::Encrypt => String::new(),
         purpose => format!(" --purpose {purpose}"),
     };
-    let text = match error {
-        FileError::NoFolder(_) => format!(
-            "no keyring {folder}; create it with its key: codec-server keys create {uri}{option} --keyring {folder}"
-        ),
-        FileError::NoFile(_) => format!(
-            "no key {uri} in {folder}; create it: codec-server keys create {uri}{option} --keyring {folder}"
-        ),
+    let create = format!("codec-server keys create {uri}{option} --keyring {folder}");
+    let happened = match error {
+        FileError::NoFolder(_) => format!("no keyring {folder}"),
+        FileError::NoFile(_) => format!("no key {uri} in {folder}"),
         _ => error.to_string(),
     };
-    ProviderError::new(kind, uri).with_explanation(text)
+    ProviderError::new(kind, uri)
+        .with_explanation(happened)
+        .with_remedy(error.remedy(&create))
 }
 
 /// The file exists, but its content cannot be used.
@@ -55,5 +54,11 @@ pub(super) fn keyset_error(uri: &KeyUri, path: &Path, error: &KeysetError) -> Pr
         KeysetError::NoRandomness(_) => Kind::Unavailable,
         _ => Kind::Misconfigured,
     };
-    ProviderError::new(kind, uri).with_explanation(format!("{}: {error}", path.display()))
+    let explained = ProviderError::new(kind, uri)
+        .with_explanation(format!("{}: {error}", path.display()))
+        .with_remedy(error.remedy());
+    match error {
+        KeysetError::NoSuchKey(_) => explained.with_missing_version(),
+        _ => explained,
+    }
 }

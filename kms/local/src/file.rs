@@ -3,6 +3,7 @@
 mod access;
 
 use std::{
+    borrow::Cow,
     fs::{self, File, Metadata},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 /// Larger than a keyset of a thousand keys.
 const MAX_LEN: u64 = 1 << 20;
 
-/// Why a keyset file or its folder cannot be used.
+/// Why a keyset file or its folder cannot be used. [`remedy`](FileError::remedy) says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
     #[error("there is no keyring {}", .0.display())]
@@ -28,21 +29,42 @@ pub(super) enum FileError {
         path: PathBuf,
         kind: io::ErrorKind,
     },
-    #[error("{} is not a folder; name the keyring's folder", .0.display())]
+    #[error("{} is not a folder", .0.display())]
     NotAFolder(PathBuf),
-    #[error("{} is not a regular file; replace it by one, because links, pipes and devices are refused", .0.display())]
+    #[error("{} is not a regular file", .0.display())]
     NotAFile(PathBuf),
-    #[error("{} is larger than 1 MiB; name a keyset", .0.display())]
+    #[error("{} is larger than 1 MiB", .0.display())]
     TooLarge(PathBuf),
-    #[error("{} belongs to another user (uid {owner}); run as that user, or `chown` it", .path.display())]
+    #[error("{} belongs to another user (uid {owner})", .path.display())]
     #[cfg_attr(not(unix), allow(dead_code, reason = "found on Unix only"))]
     Owner { path: PathBuf, owner: u32 },
-    #[error("other users can access {} (mode {mode:04o}); run `chmod 600 {}`", .path.display(), .path.display())]
+    #[error("other users can access {} (mode {mode:04o})", .path.display())]
     #[cfg_attr(not(unix), allow(dead_code, reason = "found on Unix only"))]
     NotPrivate { path: PathBuf, mode: u32 },
-    #[error("other users can change the keyring {} (mode {mode:04o}); run `chmod go-w {}`", .path.display(), .path.display())]
+    #[error("other users can change the keyring {} (mode {mode:04o})", .path.display())]
     #[cfg_attr(not(unix), allow(dead_code, reason = "found on Unix only"))]
     FolderNotPrivate { path: PathBuf, mode: u32 },
+}
+
+impl FileError {
+    /// What to do. `create` is the command that creates the key.
+    pub(super) fn remedy(&self, create: &str) -> Cow<'static, str> {
+        match self {
+            Self::NoFolder(_) => format!("create it with its key: {create}").into(),
+            Self::NoFile(_) => format!("create it: {create}").into(),
+            Self::Io { kind, .. } => remedy_of(*kind).into(),
+            Self::NotAFolder(_) => "name the keyring's folder".into(),
+            Self::NotAFile(_) => {
+                "replace it by one, because links, pipes and devices are refused".into()
+            }
+            Self::TooLarge(_) => "name a keyset".into(),
+            Self::Owner { .. } => "run as that user, or `chown` it".into(),
+            Self::NotPrivate { path, .. } => format!("run `chmod 600 {}`", path.display()).into(),
+            Self::FolderNotPrivate { path, .. } => {
+                format!("run `chmod go-w {}`", path.display()).into()
+            }
+        }
+    }
 }
 
 /// Distinguishes contents of a file without reading it.
@@ -193,15 +215,23 @@ fn too_large(path: &Path) -> FileError {
     FileError::TooLarge(path.to_owned())
 }
 
-/// What is wrong, and what to do about it.
+/// What is wrong.
 fn words(kind: io::ErrorKind) -> String {
     match kind {
-        io::ErrorKind::PermissionDenied => "permission denied; run as its owner".to_owned(),
-        io::ErrorKind::StorageFull => "the disk is full; free some space".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => {
-            "the file system is read-only; use another folder".to_owned()
-        }
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
         other => other.to_string(),
+    }
+}
+
+/// What to do about it.
+const fn remedy_of(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => "run as its owner",
+        io::ErrorKind::StorageFull => "free some space",
+        io::ErrorKind::ReadOnlyFilesystem => "use another folder",
+        _ => "check the path, and the disk that it is on",
     }
 }
 

@@ -18,37 +18,56 @@ pub(super) use self::{
     sign::NoPublicKey,
 };
 
-/// Why a keyset cannot be used.
+/// Why a keyset cannot be used. [`remedy`](KeysetError::remedy) says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeysetError {
-    #[error(
-        "the file is damaged: not a Tink JSON keyset (line {line}, column {column}); correct it, or restore it from a backup"
-    )]
+    #[error("the file is damaged: not a Tink JSON keyset (line {line}, column {column})")]
     Json { line: usize, column: usize },
-    #[error("it is UTF-16; save it as UTF-8")]
+    #[error("it is UTF-16")]
     Utf16,
-    #[error("it holds no key with the primary key's id {0}; make another key the primary one")]
+    #[error("it holds no key with the primary key's id {0}")]
     NoPrimary(u32),
-    #[error("the primary key {id} is {status}; enable it, or make another key the primary one")]
+    #[error("the primary key {id} is {status}")]
     PrimaryNotEnabled { id: u32, status: &'static str },
-    #[error("key {id} is {status}; enable it first")]
+    #[error("key {id} is {status}")]
     NotEnabled { id: u32, status: &'static str },
-    #[error("it holds keys for different purposes; keep them in keysets of their own")]
+    #[error("it holds keys for different purposes")]
     MixedPurposes,
-    #[error("its keys are for another purpose: {0}; use another key")]
+    #[error("its keys are for another purpose: {0}")]
     WrongPurpose(&'static str),
     #[error("key {id}: {reason}")]
     Key { id: u32, reason: &'static str },
-    #[error("it holds no key with the id {0:?}; `codec-server keys versions` lists its ids")]
+    #[error("it holds no key with the id {0:?}")]
     NoSuchKey(String),
-    #[error("key {0} is the primary one; rotate the key first")]
+    #[error("key {0} is the primary one")]
     IsPrimary(u32),
-    #[error("key {0} is destroyed; use another version")]
+    #[error("key {0} is destroyed")]
     IsDestroyed(u32),
-    #[error("a keyset cannot hold keys for this purpose; choose encryption or signing")]
+    #[error("a keyset cannot hold keys for this purpose")]
     UnknownPurpose,
-    #[error("the operating system gave no randomness; check that the process may call `getrandom`")]
+    #[error("the operating system gave no randomness")]
     NoRandomness(#[source] std::io::Error),
+}
+
+impl KeysetError {
+    /// What to do.
+    pub(super) const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Json { .. } => "correct it, or restore it from a backup",
+            Self::Utf16 => "save it as UTF-8",
+            Self::NoPrimary(_) => "make another key the primary one",
+            Self::PrimaryNotEnabled { .. } => "enable it, or make another key the primary one",
+            Self::NotEnabled { .. } => "enable it first",
+            Self::MixedPurposes => "keep them in keysets of their own",
+            Self::WrongPurpose(_) => "use another key",
+            Self::Key { .. } => "replace this key in the keyset, or use another keyset",
+            Self::NoSuchKey(_) => "name one that `codec-server keys versions` lists",
+            Self::IsPrimary(_) => "rotate the key first",
+            Self::IsDestroyed(_) => "use another version",
+            Self::UnknownPurpose => "choose encryption or signing",
+            Self::NoRandomness(_) => "check that the process may call `getrandom`",
+        }
+    }
 }
 
 /// A keyset with an enabled primary key, whose keys have one purpose.

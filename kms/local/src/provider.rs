@@ -63,9 +63,12 @@ impl KeyProvider for LocalKey {
                 OpenError::Disabled(id) => self
                     .error(Kind::KeyDisabled)
                     .with_detail(format!("key {id} of the keyset")),
-                OpenError::UnknownKey(id) => self.error(Kind::KeyVersionGone).with_detail(format!(
-                    "the keyset has no key {id}, which the ciphertext names; it may be destroyed"
-                )),
+                OpenError::UnknownKey(id) => self
+                    .error(Kind::KeyVersionGone)
+                    .with_detail(format!(
+                        "the keyset has no key {id}, which the ciphertext names: it may be destroyed"
+                    ))
+                    .with_remedy("restore the keyset from a backup"),
                 OpenError::NotAuthentic => self.error(Kind::InvalidCiphertext),
             })?;
         if let Some(id) = named_key(sealed) {

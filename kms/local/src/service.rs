@@ -43,7 +43,8 @@ impl LocalKms {
         match &self.options.keyring {
             Some(folder) => Ok(LocalKeyring::open(folder)),
             None => Err(ProviderError::new(Kind::Misconfigured, uri)
-                .with_detail("name the folder of the local keyring")),
+                .with_detail("the folder of local keys is not named")
+                .with_remedy("set TEMPORAL_CODEC_KEYRING, or local_keyring in [keys]")),
         }
     }
 }

@@ -46,11 +46,13 @@ impl Signer for LocalSigningKey {
         let keyset = self.0.keyset()?;
         let id = version.map_or_else(|| keyset.primary().to_string(), str::to_owned);
         keyset.public_key(&id).map_err(|error| {
-            let kind = match error {
-                NoPublicKey::Disabled => Kind::KeyDisabled,
-                NoPublicKey::Absent => Kind::KeyNotFound,
+            let error = match error {
+                NoPublicKey::Disabled => ProviderError::new(Kind::KeyDisabled, self.0.uri()),
+                NoPublicKey::Absent => {
+                    ProviderError::new(Kind::KeyNotFound, self.0.uri()).with_missing_version()
+                }
             };
-            ProviderError::new(kind, self.0.uri()).with_detail(format!("key {id:?} of the keyset"))
+            error.with_detail(format!("key {id:?} of the keyset"))
         })
     }
 }

@@ -2,11 +2,17 @@ mod admin;
 mod provider;
 mod signer;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, io::ErrorKind, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tempfile::TempDir;
+use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind};
 
-use super::LocalKeyring;
+use super::{
+    LocalKeyring,
+    error::{file_error, keyset_error},
+    file::FileError,
+    keyset::KeysetError,
+};
 
 fn keyring() -> (TempDir, LocalKeyring) {
     let folder = TempDir::new().unwrap();
@@ -31,6 +37,81 @@ fn tink_keyset(status: &str, prefix: &str, type_url: &str, value: &str) -> Strin
         r#"{{"primaryKeyId":7,"key":[{{"keyData":{{"typeUrl":"{type_url}","value":"{value}",
             "keyMaterialType":"SYMMETRIC"}},"status":"{status}","keyId":7,"outputPrefixType":"{prefix}"}}]}}"#
     )
+}
+
+/// Each error says once what to do. A wrong setting has a remedy of its own.
+#[track_caller]
+fn says_what_to_do(error: &ProviderError) {
+    let text = error.to_string();
+    assert_eq!(text.matches("; ").count(), 1, "{text}");
+    if error.kind() == Kind::Misconfigured {
+        let general = ProviderError::new(Kind::Misconfigured, error.key());
+        assert_ne!(error.remedy(), general.remedy(), "{text}");
+    }
+}
+
+#[test]
+fn every_error_of_a_file_says_what_to_do() {
+    let key: KeyUri = "local://k".parse().unwrap();
+    let path = Path::new("keys/k.json");
+    let named = || path.to_owned();
+    let failed = |kind| FileError::Io {
+        action: "read",
+        path: named(),
+        kind,
+    };
+    for error in [
+        FileError::NoFolder(named()),
+        FileError::NoFile(named()),
+        failed(ErrorKind::PermissionDenied),
+        failed(ErrorKind::StorageFull),
+        failed(ErrorKind::ReadOnlyFilesystem),
+        failed(ErrorKind::Other),
+        FileError::NotAFolder(named()),
+        FileError::NotAFile(named()),
+        FileError::TooLarge(named()),
+        FileError::Owner {
+            path: named(),
+            owner: 7,
+        },
+        FileError::NotPrivate {
+            path: named(),
+            mode: 0o644,
+        },
+        FileError::FolderNotPrivate {
+            path: named(),
+            mode: 0o777,
+        },
+    ] {
+        says_what_to_do(&file_error(&key, path, &error));
+    }
+}
+
+#[test]
+fn every_error_of_a_keyset_says_what_to_do() {
+    let key: KeyUri = "local://k".parse().unwrap();
+    let (id, status) = (7, "disabled");
+    for error in [
+        KeysetError::Json { line: 1, column: 1 },
+        KeysetError::Utf16,
+        KeysetError::NoPrimary(id),
+        KeysetError::PrimaryNotEnabled { id, status },
+        KeysetError::NotEnabled { id, status },
+        KeysetError::MixedPurposes,
+        KeysetError::WrongPurpose("they sign"),
+        KeysetError::Key {
+            id,
+            reason: "its value is not base64",
+        },
+        KeysetError::NoSuchKey("7".to_owned()),
+        KeysetError::IsPrimary(id),
+        KeysetError::IsDestroyed(id),
+        KeysetError::UnknownPurpose,
+        KeysetError::NoRandomness(ErrorKind::Other.into()),
+    ] {
+        let path = Path::new("keys/k.json");
+        says_what_to_do(&keyset_error(&key, path, &error));
+    }
 }
 
 const AES_GCM: &str = "type.googleapis.com/google.crypto.tink.AesGcmKey";

@@ -43,9 +43,13 @@ impl Pkcs11Admin {
         call: impl Fn(&Connection, &Pkcs11Path) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, ProviderError> {
         let path = Pkcs11Path::parse(key.resource())
-            .map_err(|reason| Failure::misconfigured(reason).for_key(key))?;
+            .map_err(|reason| Failure::malformed(reason).for_key(key))?;
         if self.token.name() != &path.token_part() {
-            return Err(Failure::misconfigured("the key is in another token").for_key(key));
+            let other = Failure::misconfigured(
+                "the key is in another token",
+                "name a key of the same token",
+            );
+            return Err(other.for_key(key));
         }
         self.token
             .run_admin(move |connection| call(connection, &path))
@@ -66,7 +70,7 @@ impl Pkcs11Admin {
             if let Some(version) = &version {
                 objects.retain(|object| hex::encode(&object.id) == *version);
                 if objects.is_empty() {
-                    return Err(object::no_version());
+                    return Err(Failure::missing_version());
                 }
             }
             objects
@@ -118,7 +122,10 @@ impl KeyAdmin for Pkcs11Admin {
                 .values()
                 .map(|name| {
                     let uri = KeyUri::new(Scheme::PKCS11, &name.to_string()).map_err(|_| {
-                        Failure::misconfigured("the token holds a key with an overlong name")
+                        Failure::misconfigured(
+                            "the token holds a key with an overlong name",
+                            "give that key a shorter label",
+                        )
                     })?;
                     details(connection, name, &uri)
                 })
@@ -146,7 +153,8 @@ impl KeyAdmin for Pkcs11Admin {
             let label = create::label(path)?;
             if path.id.is_some() {
                 return Err(Failure::misconfigured(
-                    "the URI names one version; leave out its id",
+                    "the URI names one version",
+                    "leave its id out",
                 ));
             }
             let (purpose, objects) = find(connection, path)?;
@@ -164,7 +172,11 @@ impl KeyAdmin for Pkcs11Admin {
     ) -> Result<(), ProviderError> {
         match period {
             None => self.details(key).await.map(drop),
-            Some(_) => Err(unsupported(key, "a token does not rotate keys by itself")),
+            Some(_) => Err(unsupported(
+                key,
+                "a token does not rotate keys by itself",
+                "rotate them with `codec-server keys rotate`",
+            )),
         }
     }
 
@@ -215,7 +227,8 @@ impl KeyAdmin for Pkcs11Admin {
     async fn replicate(&self, key: &KeyUri, _region: &str) -> Result<KeyUri, ProviderError> {
         Err(unsupported(
             key,
-            "tokens are replicated by their vendor's tools",
+            "",
+            "replicate the token with its vendor's tools",
         ))
     }
 
@@ -259,11 +272,12 @@ fn find(
         }
         if found.replace((purpose, objects)).is_some() {
             return Err(Failure::misconfigured(
-                "the token has an AES key and a P-256 key of this name; add type=secret-key or type=private",
+                "the token has an AES key and a P-256 key of this name",
+                "add type=secret-key or type=private to the URI",
             ));
         }
     }
-    found.ok_or_else(|| Failure::new(Kind::KeyNotFound, "the token shows no key of this name"))
+    found.ok_or_else(|| object::not_found(None))
 }
 
 fn details(
@@ -294,11 +308,17 @@ fn name(token: &Pkcs11Path, purpose: KeyPurpose, key: &KeyObject) -> Option<Pkcs
     })
 }
 
-fn unsupported(key: &KeyUri, detail: &'static str) -> ProviderError {
-    ProviderError::new(Kind::Unsupported, key).with_detail(detail)
+fn unsupported(key: &KeyUri, detail: &'static str, remedy: &'static str) -> ProviderError {
+    ProviderError::new(Kind::Unsupported, key)
+        .with_detail(detail)
+        .with_remedy(remedy)
 }
 
 /// Permissions are not kept for single members.
 fn one_pin(key: &KeyUri) -> ProviderError {
-    unsupported(key, "who has the token's PIN may use all of its keys")
+    unsupported(
+        key,
+        "the token's PIN permits the use of all its keys",
+        "give the PIN to those who may use them, and change it to take that away",
+    )
 }

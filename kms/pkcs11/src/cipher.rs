@@ -63,9 +63,9 @@ pub(super) fn check(connection: &Connection, key: &KeyObject) -> Result<Method, 
     if key_wrap && usage.wrap && usage.unwrap {
         return Ok(Method::KeyWrap);
     }
-    Err(Failure::new(
-        Kind::Misconfigured,
-        "the token must support AES-GCM with CKA_ENCRYPT and CKA_DECRYPT on the key, or AES key wrap with CKA_WRAP and CKA_UNWRAP",
+    Err(Failure::misconfigured(
+        "token and key permit neither AES-GCM nor AES key wrap",
+        "give the key CKA_ENCRYPT and CKA_DECRYPT for AES-GCM, or CKA_WRAP and CKA_UNWRAP for AES key wrap",
     ))
 }
 
@@ -221,9 +221,9 @@ fn key_wrap_seal(
         ));
     }
 
-    fresh
-        .seal(wrapped, plaintext, additional)
-        .map_err(|_| Failure::new(Kind::Misconfigured, "it cannot encrypt that much"))
+    fresh.seal(wrapped, plaintext, additional).map_err(|_| {
+        Failure::misconfigured("it cannot encrypt that much", "use the format `envelope`")
+    })
 }
 
 fn key_wrap_open(

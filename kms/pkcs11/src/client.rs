@@ -5,12 +5,12 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use super::{
-    admin::Pkcs11Admin, credentials::PinSource, module::Module, object::ObjectName,
+    admin::Pkcs11Admin, credentials::PinSource, error::Failure, module::Module, object::ObjectName,
     provider::Pkcs11Key, settings::Pkcs11Options, signer::Pkcs11SigningKey, token::Token,
 };
 use temporal_kms::{
-    FailureCause, KeyAdmin, KeyProvider, KeyPurpose, KeyUri, ProviderError,
-    ProviderErrorKind as Kind, Signer, support::Pkcs11Path,
+    FailureCause, KeyAdmin, KeyProvider, KeyPurpose, KeyUri, ProviderError, Signer,
+    support::Pkcs11Path,
 };
 
 /// The tokens in use. A token limits the sessions of the whole process, and a login holds for the whole process
@@ -76,13 +76,16 @@ async fn reach(
     uri: &KeyUri,
     options: &Pkcs11Options,
 ) -> Result<(Pkcs11Path, Arc<Token>), ProviderError> {
-    let misconfigured =
-        |detail: &'static str| ProviderError::new(Kind::Misconfigured, uri).with_detail(detail);
-    let path = Pkcs11Path::parse(uri.resource()).map_err(misconfigured)?;
+    let path = Pkcs11Path::parse(uri.resource());
+    let path = path.map_err(|reason| Failure::malformed(reason).for_key(uri))?;
     let access = options.access(uri);
     let module = access.module.ok_or_else(|| {
-        misconfigured("name the token's PKCS#11 module: PKCS11_MODULE, or module-path in the configuration's URI")
-            .with_cause(FailureCause::Module)
+        Failure::misconfigured(
+            "no PKCS#11 module of the token is named",
+            "set PKCS11_MODULE, or module-path in the configuration's URI",
+        )
+        .because(FailureCause::Module)
+        .for_key(uri)
     })?;
     let module = Module::load(&module)
         .await

@@ -9,27 +9,29 @@ const AES_256_LEN: u64 = 32;
 
 /// Whether the token can create such a key.
 pub(super) fn check_spec(connection: &Connection, spec: &KeySpec) -> Result<(), Failure> {
-    let unsupported = |reason| Err(Failure::new(Kind::Unsupported, reason));
+    let unsupported = |reason: &'static str| Failure::new(Kind::Unsupported, reason);
     if let Some(reason) = spec.unsupported_by_plain_keys() {
-        return unsupported(reason);
+        return Err(unsupported(reason));
     }
     if spec
         .protection
         .is_some_and(|wanted| wanted != connection.protection)
     {
-        return unsupported("the token protects its keys in another way");
+        return Err(unsupported("the token protects its keys in another way")
+            .with_remedy("leave --protection out"));
     }
     match spec.purpose {
         KeyPurpose::Encrypt | KeyPurpose::SignP256 => Ok(()),
-        _ => unsupported("the keys of tokens sign with ECDSA on P-256"),
+        _ => Err(unsupported("the keys of tokens sign with ECDSA on P-256")
+            .with_remedy("create one with --purpose sign-p256")),
     }
 }
 
 /// The label of a new version.
 pub(super) fn label(path: &Pkcs11Path) -> Result<&str, Failure> {
-    path.object
-        .as_deref()
-        .ok_or_else(|| Failure::misconfigured("name the key by its label: object=LABEL"))
+    path.object.as_deref().ok_or_else(|| {
+        Failure::misconfigured("the URI has no label of a key", "add object=LABEL to it")
+    })
 }
 
 /// Creates one version of a key.

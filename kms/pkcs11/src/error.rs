@@ -1,9 +1,12 @@
-//! Translates PKCS#11's return values (PKCS #11 v3.1, section 5.1).
+//! Translates the errors of the PKCS#11 library.
 
-use std::{borrow::Cow, ffi::c_ulong};
+mod answer;
+
+use std::borrow::Cow;
 
 use cryptoki::error::{Error, RvError};
 
+use self::answer::answered;
 use super::{
     credentials::{PinError, PinSource},
     recovery::Loss,
@@ -15,9 +18,12 @@ use temporal_kms::{FailureCause, KeyUri, ProviderError, ProviderErrorKind as Kin
 pub(super) struct Failure {
     kind: Kind,
     detail: Cow<'static, str>,
+    /// What to do, in place of the advice for the kind.
+    remedy: Option<&'static str>,
     cause: Option<FailureCause>,
     source: Option<Error>,
     loss: Option<Loss>,
+    is_version_missing: bool,
     is_presumed: bool,
 }
 
@@ -26,15 +32,40 @@ impl Failure {
         Self {
             kind,
             detail: detail.into(),
+            remedy: None,
             cause: None,
             source: None,
             loss: None,
+            is_version_missing: false,
             is_presumed: false,
         }
     }
 
-    pub(super) fn misconfigured(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Kind::Misconfigured, detail)
+    /// Settings are wrong. The kind does not know which, so each has its own remedy.
+    pub(super) fn misconfigured(
+        detail: impl Into<Cow<'static, str>>,
+        remedy: &'static str,
+    ) -> Self {
+        Self::new(Kind::Misconfigured, detail).with_remedy(remedy)
+    }
+
+    /// The name of a key is wrong for this reason.
+    pub(super) fn malformed(reason: &'static str) -> Self {
+        Self::misconfigured(reason, "correct the key's URI")
+    }
+
+    /// The key exists, but it does not have the version that the caller named.
+    pub(super) fn missing_version() -> Self {
+        Self {
+            is_version_missing: true,
+            ..Self::new(Kind::KeyNotFound, "")
+        }
+    }
+
+    /// Says what to do, in place of the advice for the kind.
+    pub(super) fn with_remedy(mut self, remedy: &'static str) -> Self {
+        self.remedy = Some(remedy);
+        self
     }
 
     pub(super) fn because(mut self, cause: FailureCause) -> Self {
@@ -111,42 +142,43 @@ impl Failure {
     }
 
     pub(super) fn for_key(self, key: &KeyUri) -> ProviderError {
-        let error = ProviderError::new(self.kind, key)
+        let mut error = ProviderError::new(self.kind, key)
             .with_detail(self.detail)
             .with_cause(self.cause);
-        if self.is_presumed {
-            error.presumed()
-        } else {
-            error
+        if let Some(remedy) = self.remedy {
+            error = error.with_remedy(remedy);
         }
+        if self.is_version_missing {
+            error = error.with_missing_version();
+        }
+        if self.is_presumed {
+            error = error.presumed();
+        }
+        error
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let (kind, detail) = match &error {
+        let failure = match &error {
             // A number from the standard, not a text of the token.
-            Error::Pkcs11(value, function) => (kind(*value), advice(*value, *function)),
-            Error::LibraryLoading(_) | Error::MissingSymbol(_) => (
-                Kind::Misconfigured,
-                "the PKCS#11 module cannot be loaded; check its path and that it is one".into(),
+            Error::Pkcs11(value, function) => answered(*value, *function),
+            Error::LibraryLoading(_) | Error::MissingSymbol(_) => Self::misconfigured(
+                "the PKCS#11 module cannot be loaded",
+                "check that its path is that of the vendor's PKCS#11 library",
             ),
-            Error::NotSupported | Error::NullFunctionPointer => (
-                Kind::Unsupported,
-                "the PKCS#11 module lacks the function".into(),
-            ),
-            _ => (
+            Error::NotSupported | Error::NullFunctionPointer => {
+                Self::new(Kind::Unsupported, "the PKCS#11 module lacks the function")
+            }
+            _ => Self::new(
                 Kind::Integrity,
-                "the PKCS#11 module answered something that it may not".into(),
+                "the PKCS#11 module answered something that it may not",
             ),
         };
         Self {
-            kind,
-            detail,
             cause: cause(&error),
             source: Some(error),
-            loss: None,
-            is_presumed: false,
+            ..failure
         }
     }
 }
@@ -158,7 +190,7 @@ impl PinError {
             PinSource::File(path) => format!("{self}: {}", path.display()),
             PinSource::Variable(_) => self.to_string(),
         };
-        Failure::misconfigured(text).because(FailureCause::UnusableCredentials)
+        Failure::misconfigured(text, self.remedy()).because(FailureCause::UnusableCredentials)
     }
 }
 
@@ -179,114 +211,25 @@ fn cause(error: &Error) -> Option<FailureCause> {
     }
 }
 
-/// `CKR_AEAD_DECRYPT_FAILED`, which PKCS #11 v3.0 added. The `cryptoki` crate has no name for it.
-const AEAD_DECRYPT_FAILED: c_ulong = 0x42;
-
-fn kind(value: RvError) -> Kind {
-    match value {
-        RvError::ActionProhibited
-        | RvError::KeyFunctionNotPermitted
-        | RvError::KeyNotWrappable
-        | RvError::KeyUnextractable
-        | RvError::SessionReadOnly
-        | RvError::TokenWriteProtected
-        | RvError::UserNotLoggedIn => Kind::PermissionDenied,
-
-        RvError::KeyHandleInvalid
-        | RvError::ObjectHandleInvalid
-        | RvError::UnwrappingKeyHandleInvalid
-        | RvError::WrappingKeyHandleInvalid => Kind::KeyNotFound,
-
-        RvError::UnknownErrorCode(AEAD_DECRYPT_FAILED)
-        | RvError::EncryptedDataInvalid
-        | RvError::EncryptedDataLenRange
-        | RvError::WrappedKeyInvalid
-        | RvError::WrappedKeyLenRange => Kind::InvalidCiphertext,
-
-        RvError::SessionCount => Kind::Throttled,
-
-        RvError::AttributeReadOnly
-        | RvError::CurveNotSupported
-        | RvError::FunctionNotSupported
-        | RvError::MechanismInvalid
-        | RvError::MechanismParamInvalid => Kind::Unsupported,
-
-        RvError::ArgumentsBad
-        | RvError::AttributeTypeInvalid
-        | RvError::AttributeValueInvalid
-        | RvError::CantLock
-        | RvError::DataInvalid
-        | RvError::DataLenRange
-        | RvError::DomainParamsInvalid
-        | RvError::KeySizeRange
-        | RvError::KeyTypeInconsistent
-        | RvError::PinExpired
-        | RvError::PinIncorrect
-        | RvError::PinInvalid
-        | RvError::PinLenRange
-        | RvError::PinLocked
-        | RvError::TemplateIncomplete
-        | RvError::TemplateInconsistent
-        | RvError::UnwrappingKeySizeRange
-        | RvError::UnwrappingKeyTypeInconsistent
-        | RvError::UserAnotherAlreadyLoggedIn
-        | RvError::UserPinNotInitialized
-        | RvError::WrappingKeySizeRange
-        | RvError::WrappingKeyTypeInconsistent => Kind::Misconfigured,
-
-        // The token is unreachable, out of memory, or broken. Vendors' own values mostly mean this too.
-        _ => Kind::Unavailable,
-    }
-}
-
-fn advice(value: RvError, function: cryptoki::context::Function) -> Cow<'static, str> {
-    match value {
-        RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => {
-            "the token refuses the PIN; correct it before the token locks it".into()
-        }
-        RvError::PinLocked => {
-            "the token has locked the PIN; its security officer can reset it".into()
-        }
-        RvError::PinExpired => "the PIN has expired; set a new one".into(),
-        RvError::UserPinNotInitialized => "the token's user has no PIN yet; set one".into(),
-        RvError::UserAnotherAlreadyLoggedIn => {
-            "another user of the token is logged in by this process".into()
-        }
-        RvError::UserNotLoggedIn => "the token requires a login; name its PIN file".into(),
-        RvError::SessionCount => {
-            "the token has no free session; lower the number of sessions".into()
-        }
-        _ => format!("{function:?} answered {value:?}").into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use cryptoki::context::Function;
 
-    use super::*;
+    use super::{answer::AEAD_DECRYPT_FAILED, *};
 
     fn failure(value: RvError) -> Failure {
         Error::Pkcs11(value, Function::Encrypt).into()
     }
 
     #[test]
-    fn maps_return_values_to_kinds() {
-        for (value, kind) in [
-            (RvError::KeyFunctionNotPermitted, Kind::PermissionDenied),
-            (RvError::EncryptedDataInvalid, Kind::InvalidCiphertext),
-            (RvError::SessionCount, Kind::Throttled),
-            (RvError::DeviceError, Kind::Unavailable),
-            (RvError::VendorDefined(0x8000_0001), Kind::Unavailable),
-            (RvError::PinIncorrect, Kind::Misconfigured),
-            (RvError::MechanismInvalid, Kind::Unsupported),
-        ] {
-            assert_eq!(failure(value).kind(), kind, "{value:?}");
-        }
-        let damaged = RvError::UnknownErrorCode(AEAD_DECRYPT_FAILED);
-        assert_eq!(failure(damaged).kind(), Kind::InvalidCiphertext);
-        // A wrong PIN must not be tried repeatedly.
-        assert!(!failure(RvError::PinIncorrect).kind().is_transient());
+    fn a_pin_that_cannot_be_read_is_told_with_its_file() {
+        let key = "pkcs11:token=t;object=k".parse().unwrap();
+        let source = PinSource::File("/run/pin".into());
+        let error = PinError::Public.of(&source).for_key(&key);
+        assert_eq!(
+            error.to_string(),
+            "cannot use pkcs11:token=t;object=k: the PIN file is open to all users: /run/pin; run `chmod o=` on it"
+        );
     }
 
     #[test]

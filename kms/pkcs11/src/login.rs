@@ -38,9 +38,9 @@ impl Logins {
         }
         let pin = source.read().map_err(|error| error.of(source))?;
         if refused.get(serial) == Some(&pin) {
-            return Err(Failure::new(
-                Kind::Misconfigured,
-                "the token has refused this PIN; it is not tried again before it changes",
+            return Err(Failure::misconfigured(
+                "the token has refused this PIN, and it is not tried again",
+                "correct the PIN",
             )
             .because(FailureCause::RefusedCredentials));
         }

@@ -46,9 +46,9 @@ impl Module {
     /// The module at `path`. The first call loads it.
     pub(super) async fn load(path: &Path) -> Result<Arc<Self>, Failure> {
         let path = path.canonicalize().map_err(|_| {
-            Failure::new(
-                Kind::Misconfigured,
+            Failure::misconfigured(
                 format!("there is no PKCS#11 module {}", path.display()),
+                "correct the path in PKCS11_MODULE, pkcs11_module or module-path",
             )
             .because(FailureCause::Module)
         })?;

@@ -55,9 +55,9 @@ impl ObjectName {
             _ => Pkcs11Class::Private,
         };
         if path.class.is_some_and(|class| class != expected) {
-            return Err(Failure::new(
-                Kind::Misconfigured,
+            return Err(Failure::misconfigured(
                 "the URI's type is that of a key for another purpose",
+                "leave the type out of the URI, or name another key",
             ));
         }
         Ok(Self::any(path))
@@ -93,11 +93,14 @@ impl ObjectName {
     ) -> Result<KeyObject, Failure> {
         let keys = self.find(session, purpose)?;
         if keys.is_empty() {
-            return Err(not_found(purpose));
+            return Err(not_found(Some(purpose)));
         }
         keys.into_iter()
             .find(|key| key.usage.starts(purpose))
-            .ok_or_else(|| Failure::new(Kind::KeyDisabled, "no version of the key may be used"))
+            .ok_or_else(|| {
+                Failure::new(Kind::KeyDisabled, "no version of the key may be used")
+                    .with_remedy("enable a version, or rotate the key")
+            })
     }
 
     /// The keys with this name and `id`. Tokens allow several objects with one id.
@@ -208,9 +211,9 @@ pub(super) fn handles(
     let mut handles = Vec::new();
     for handle in session.iter_objects(template)? {
         if handles.len() == MAX_OBJECTS {
-            return Err(Failure::new(
-                Kind::Misconfigured,
+            return Err(Failure::misconfigured(
                 "the token holds more than 10,000 keys",
+                "use a token with fewer keys",
             ));
         }
         handles.push(handle?);
@@ -218,18 +221,13 @@ pub(super) fn handles(
     Ok(handles)
 }
 
-pub(super) fn not_found(purpose: KeyPurpose) -> Failure {
+/// The error for a key that the token does not show. A token hides private keys from callers without a login.
+pub(super) fn not_found(purpose: Option<KeyPurpose>) -> Failure {
     let detail = match purpose {
-        KeyPurpose::Encrypt => {
-            "the token shows no AES key of this name; check its label, and that the PIN is named"
-        }
-        _ => {
-            "the token shows no P-256 key of this name; check its label, and that the PIN is named"
-        }
+        Some(KeyPurpose::Encrypt) => "the token shows no AES key of this name to this login",
+        Some(_) => "the token shows no P-256 key of this name to this login",
+        None => "the token shows no key of this name to this login",
     };
     Failure::new(Kind::KeyNotFound, detail)
-}
-
-pub(super) fn no_version() -> Failure {
-    Failure::new(Kind::KeyNotFound, "the key has no such version")
+        .with_remedy("check its label and that the PIN is named, or create it")
 }

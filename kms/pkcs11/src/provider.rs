@@ -85,12 +85,12 @@ impl KeyProvider for Pkcs11Key {
                 }
             }
             if failure.is_none() && name.find(session, KeyPurpose::Encrypt)?.is_empty() {
-                return Err(object::not_found(KeyPurpose::Encrypt));
+                return Err(object::not_found(Some(KeyPurpose::Encrypt)));
             }
             Err(failure.unwrap_or_else(|| {
                 Failure::new(
                     Kind::KeyVersionGone,
-                    "no version of the key has the id that the ciphertext names; it may be destroyed",
+                    "no version of the key has the id that the ciphertext names: it may be destroyed",
                 )
             }))
         });

@@ -68,7 +68,7 @@ impl Signer for Pkcs11SigningKey {
         let id = version
             .map(hex::decode)
             .transpose()
-            .map_err(|_| object::no_version().for_key(&self.uri))?;
+            .map_err(|_| Failure::missing_version().for_key(&self.uri))?;
         let fetched = self.token.run(move |_, connection| {
             let session = &connection.session;
             let key = match &id {
@@ -77,7 +77,7 @@ impl Signer for Pkcs11SigningKey {
                     .versions(session, KeyPurpose::SignP256, id)?
                     .into_iter()
                     .next()
-                    .ok_or_else(object::no_version)?,
+                    .ok_or_else(Failure::missing_version)?,
             };
             if !key.usage.starts(KeyPurpose::SignP256) {
                 return Err(Failure::new(Kind::KeyDisabled, "the version may not sign"));
@@ -120,9 +120,9 @@ fn public_key(session: &Session, key: &KeyObject) -> Result<PublicKey, Failure> 
             }
         }
     }
-    Err(Failure::new(
-        Kind::Misconfigured,
-        "the token shows no public key with the key's CKA_ID and label; import it beside the private one",
+    Err(Failure::misconfigured(
+        "the token shows no public key with the key's CKA_ID and label",
+        "import it beside the private one",
     ))
 }
 

@@ -6,7 +6,7 @@ use cryptoki::{
 };
 
 use super::error::Failure;
-use temporal_kms::{ProviderErrorKind as Kind, support::Pkcs11Path};
+use temporal_kms::support::Pkcs11Path;
 
 /// The slot of a token.
 pub(super) struct Found {
@@ -34,9 +34,9 @@ pub(super) fn find(library: &Pkcs11, name: &Pkcs11Path) -> Result<Search, Failur
         }
         let serial = info.serial_number().to_owned();
         if found.replace(Found { slot, serial }).is_some() {
-            return Err(Failure::new(
-                Kind::Misconfigured,
-                "several tokens have these attributes; add serial=NUMBER",
+            return Err(Failure::misconfigured(
+                "several tokens have these attributes",
+                "add serial=NUMBER to the URI",
             ));
         }
     }

@@ -296,12 +296,14 @@ impl Token {
             }
             Ok(Search::Absent) if self.seen.load(Ordering::Relaxed) => {
                 Err(Failure::new(Kind::Unavailable, "the token is not there")
+                    .with_remedy("put it back, or retry later")
                     .for_lack_of(Loss::Token))
             }
             Ok(Search::Absent) => Err(Failure::new(
                 Kind::KeyNotFound,
-                "the module has no such token; check the token's label, or its other attributes",
+                "the module has no such token",
             )
+            .with_remedy("check the token's label, or its other attributes")
             .for_lack_of(Loss::Object)),
             Err(failure) if failure.kind() == Kind::Unavailable => {
                 Err(failure.for_lack_of(Loss::Token))

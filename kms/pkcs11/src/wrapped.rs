@@ -49,9 +49,9 @@ impl<'a> Wrapped<'a> {
 
     pub(super) fn write(&self) -> Result<Vec<u8>, Failure> {
         let len = u8::try_from(self.key_id.len()).map_err(|_| {
-            Failure::new(
-                Kind::Misconfigured,
+            Failure::misconfigured(
                 "the key's CKA_ID is longer than 255 bytes",
+                "give the key a shorter one",
             )
         })?;
         let header = [VERSION, self.method.code(), len];

@@ -1,4 +1,5 @@
 //! No error holds what a service answered or what a payload holds: neither its text, nor any error that it was made from.
+//! Each error of a key says what to do.
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -36,6 +37,9 @@ fn assert_clean(error: &(dyn Error + 'static)) {
             assert!(error.source().is_none(), "{error}");
             let answered = format!("{:?}", error.service_error());
             assert!(!answered.contains(MARKER), "{answered}");
+            let parts = format!("{}; {}", error.what_happened(), error.remedy());
+            assert_eq!(error.to_string(), parts);
+            assert_eq!(parts.matches("; ").count(), 1, "{parts}");
         }
     }
 }

@@ -203,7 +203,7 @@ fn of_connect(error: &ConnectError) -> Status {
     match error {
         ConnectError::Address(_) => Status::Usage,
         ConnectError::File { .. } => Status::NoInput,
-        ConnectError::Codec(error) => Status::of(error),
+        ConnectError::Codec(error) | ConnectError::Decrypt(error) => Status::of(error),
         ConnectError::KeyringUnused | ConnectError::OldVariable | ConnectError::Store(_) => {
             Status::Configuration
         }

@@ -1,9 +1,11 @@
 //! Connects to Temporal with the codec that encrypts all payloads.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use temporal_kms_codec::{Codec, CodecSettings, Error, PlaintextPolicy, Scheme, Sealer};
-use temporal_kms_codec_service::arguments::variable;
+use temporal_kms_codec::{
+    Codec, CodecSettings, Error, KeyUri, PlaintextPolicy, Scheme, Sealer, kms::KeyProvider,
+};
+use temporal_kms_codec_service::{arguments::variable, missing_key};
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
 };
@@ -27,6 +29,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// |---|---|
 /// | `TEMPORAL_API_KEY` | an API key of Temporal Cloud |
 const API_KEY: &str = "TEMPORAL_API_KEY";
+/// What to do about a key of the codec that does not exist, for clients that only read.
+const WRONG_KEY: &str = "correct the key's name in TEMPORAL_CODEC_KEY, or its folder in --keyring (TEMPORAL_CODEC_KEYRING)";
+/// As [`WRONG_KEY`], of the key that seals secrets.
+const WRONG_SECRETS_KEY: &str = "correct the key's name in --secrets-key (CLAUDE_TASKS_SECRETS_KEY), or its folder in --keyring \
+                                 (TEMPORAL_CODEC_KEYRING)";
 
 /// A connected client.
 pub(super) struct Connected {
@@ -59,7 +66,7 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Connected, Conne
     let tls = tls(options, address.scheme() == "https")?;
     let keys = match options.keys {
         KeyUse::None => None,
-        KeyUse::Decrypt => Some(keys(options).await?),
+        KeyUse::Decrypt => Some(keys(options).await.map_err(ConnectError::of_reader)?),
         KeyUse::Encrypt => {
             let keys = keys(options).await?;
             keys.codec.ready().await?;
@@ -131,7 +138,8 @@ async fn keys(options: &ConnectOptions) -> Result<Keys, ConnectError> {
         Some(uri) => Some(signer(&mut settings, uri).await?),
         None => None,
     };
-    let codec = settings.open().await?;
+    let codec = settings.open().await;
+    let codec = codec.map_err(|error| explained(options.keys, error, WRONG_KEY))?;
     Ok(Keys {
         codec,
         vault,
@@ -147,18 +155,39 @@ async fn vault(
     let objects = Objects::open(location)?;
     let mut builder = Sealer::builder();
     for uri in &settings.encrypt {
-        builder = builder.encrypt_with(settings.kms.key(uri).await.map_err(Error::from)?);
+        builder = builder.encrypt_with(key(settings, uri, options.keys, WRONG_KEY).await?);
     }
     for uri in &settings.decrypt {
-        builder = builder.decrypt_with(settings.kms.key(uri).await.map_err(Error::from)?);
+        builder = builder.decrypt_with(key(settings, uri, options.keys, WRONG_KEY).await?);
     }
     let mut vault = Vault::new(objects, builder.build()?, &options.namespace);
     if let Some(uri) = &options.secrets_key {
-        let key = settings.kms.read_key(uri).map_err(Error::from)?;
-        let key = settings.kms.key(&key).await.map_err(Error::from)?;
+        let uri = settings.kms.read_key(uri).map_err(Error::from)?;
+        let key = key(settings, &uri, options.keys, WRONG_SECRETS_KEY).await?;
         vault = vault.with_secrets(Sealer::builder().encrypt_with(key).build()?);
     }
     Ok(vault.with_plain_sessions(options.plain_sessions))
+}
+
+/// Opens a key. `remedy` is what to do about a wrong name.
+async fn key(
+    settings: &CodecSettings,
+    uri: &KeyUri,
+    keys: KeyUse,
+    remedy: &'static str,
+) -> Result<Arc<dyn KeyProvider>, Error> {
+    let key = settings.kms.key(uri).await;
+    key.map_err(|error| explained(keys, error.into(), remedy))
+}
+
+/// The error for a client with this use of its keys. A client that only reads has no use for a new key.
+fn explained(keys: KeyUse, error: Error, remedy: &'static str) -> Error {
+    match error {
+        Error::Provider(error) if keys == KeyUse::Decrypt => {
+            missing_key::with_remedy(error, remedy).into()
+        }
+        error => error,
+    }
 }
 
 async fn signer(settings: &mut CodecSettings, uri: &str) -> Result<RequestSigner, ConnectError> {

@@ -1,4 +1,4 @@
-//! Why the client cannot connect to Temporal, or cannot encrypt.
+//! Why the client cannot connect to Temporal, or cannot encrypt or decrypt.
 
 use std::{error::Error, io, path::PathBuf};
 
@@ -10,7 +10,7 @@ use url::Url;
 use super::address::{self, AddressError};
 use crate::store::LocationError;
 
-/// The client cannot connect to Temporal, or cannot encrypt.
+/// The client cannot connect to Temporal, or cannot encrypt or decrypt.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -28,6 +28,9 @@ pub enum ConnectError {
     /// The key or a setting of the codec is wrong.
     #[error("cannot encrypt payloads: {0}")]
     Codec(#[from] temporal_kms_codec::Error),
+    /// As [`Codec`](Self::Codec), of a client that only reads payloads.
+    #[error("cannot decrypt payloads: {0}")]
+    Decrypt(#[source] temporal_kms_codec::Error),
     /// A keyring is given, and no configured key is in a keyring.
     #[error(
         "--keyring has no effect, because the configured keys are not local:// keys; leave --keyring out, or unset the \
@@ -62,6 +65,14 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// The same error, of a client that only reads payloads.
+    pub(super) fn of_reader(self) -> Self {
+        match self {
+            Self::Codec(error) => Self::Decrypt(error),
+            error => error,
+        }
+    }
+
     pub(super) fn of(address: Url, error: &ClientConnectError) -> Self {
         if let ClientConnectError::SystemInfoCallError(status) = error {
             let code = status.code();
@@ -116,6 +127,7 @@ mod tests {
             E::Address(_) => &["the address", "write HOST:PORT"],
             E::File { .. } => &["ca.pem", "Check --tls-ca"],
             E::Codec(_) => &["cannot encrypt payloads", "Decode it"],
+            E::Decrypt(_) => &["cannot decrypt payloads", "Decode it"],
             E::KeyringUnused => &["--keyring", "leave --keyring out"],
             E::OldVariable => &["CLAUDE_TASKS_KEYRING", "set TEMPORAL_CODEC_KEYRING"],
             E::Store(_) => &["the store", "Check --store"],
@@ -136,6 +148,7 @@ mod tests {
                 source: io::ErrorKind::NotFound.into(),
             },
             ConnectError::Codec(PayloadError::NotAuthentic.into()),
+            ConnectError::Codec(PayloadError::NotAuthentic.into()).of_reader(),
             ConnectError::KeyringUnused,
             ConnectError::OldVariable,
             ConnectError::Unreachable {

@@ -2,6 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
+use temporal_kms_codec::Error as CodecError;
 use thiserror::Error;
 
 use super::{
@@ -110,12 +111,22 @@ pub enum ClientError {
 impl ClientError {
     /// The error of a call about a task that exists.
     pub(super) fn of_call(task: &TaskId, error: &(dyn Error + 'static)) -> Self {
-        let (task, problem) = (task.clone(), error_chain(error));
+        let (task, problem) = (task.clone(), problem_of_reading(error));
         if is_unreadable(error) {
             Self::Unreadable { task, problem }
         } else {
             Self::Unreachable { task, problem }
         }
+    }
+}
+
+/// An error of reading, with its causes. A new key would decrypt nothing, so no text tells to create one.
+pub(super) fn problem_of_reading(error: &(dyn Error + 'static)) -> String {
+    match codec_error(error) {
+        Some(CodecError::Provider(reason)) if reason.is_key_missing() => {
+            reason.what_happened().into_owned()
+        }
+        _ => error_chain(error),
     }
 }
 
@@ -125,9 +136,7 @@ fn is_unreadable(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// The codec's error among the causes.
-pub(super) fn codec_error<'a>(
-    error: &'a (dyn Error + 'static),
-) -> Option<&'a temporal_kms_codec::Error> {
+pub(super) fn codec_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CodecError> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref() {
@@ -140,7 +149,10 @@ pub(super) fn codec_error<'a>(
 
 #[cfg(test)]
 mod tests {
-    use temporal_kms_codec::PayloadError;
+    use temporal_kms_codec::{
+        PayloadError,
+        kms::{ProviderError, ProviderErrorKind},
+    };
 
     use super::*;
 
@@ -219,8 +231,19 @@ mod tests {
 
     #[test]
     fn a_refused_payload_is_unreadable_and_a_lost_connection_is_not() {
-        let refused = temporal_kms_codec::Error::from(PayloadError::NotAuthentic);
+        let refused = CodecError::from(PayloadError::NotAuthentic);
         assert!(is_unreadable(&refused));
         assert!(!is_unreadable(&std::io::Error::other("lost")));
+    }
+
+    #[test]
+    fn a_missing_key_is_not_to_be_created() {
+        let key = "aws-kms://alias/a".parse().unwrap();
+        let missing = ProviderError::new(ProviderErrorKind::KeyNotFound, &key);
+        let task: TaskId = "t-1".parse().unwrap();
+        assert_eq!(
+            ClientError::of_call(&task, &CodecError::from(missing)).to_string(),
+            "cannot decrypt task `t-1`: aws-kms://alias/a: key not found. Use the key with which it was submitted"
+        );
     }
 }

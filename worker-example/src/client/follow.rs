@@ -8,7 +8,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::{
     chain::error_chain,
-    error::ClientError,
+    error::{ClientError, problem_of_reading},
     heartbeats::{Heartbeats, Printed, WorkflowOfTask},
     queue,
     stage::Stage,
@@ -211,9 +211,9 @@ impl Told {
         (!std::mem::replace(told, true)).then_some(event)
     }
 
-    fn unreadable(&mut self, error: &dyn std::error::Error) -> Option<TaskEvent> {
+    fn unreadable(&mut self, error: &(dyn std::error::Error + 'static)) -> Option<TaskEvent> {
         let is_told = std::mem::replace(&mut self.unreadable, true);
-        (!is_told).then(|| TaskEvent::Unreadable(error_chain(error)))
+        (!is_told).then(|| TaskEvent::Unreadable(problem_of_reading(error)))
     }
 }
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use sha2::{Digest as _, Sha256};
 use temporal_kms_codec::{EncryptionContext, Error, SealedFileError, Sealer};
+use temporal_kms_codec_service::missing_key::with_remedy;
 use zeroize::Zeroizing;
 
 use super::{error::StoreError, objects::Objects};
@@ -177,7 +178,7 @@ impl Vault {
         open.await.map_err(|problem| StoreError::Seal {
             operation: "open",
             object: name.to_owned(),
-            problem,
+            problem: of_reader(problem),
         })?;
         Ok(content)
     }
@@ -202,6 +203,16 @@ impl fmt::Debug for Vault {
             .field("objects", &self.objects)
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
+    }
+}
+
+/// The same error for a program that only opens. A new key would open nothing.
+fn of_reader(problem: SealedFileError) -> SealedFileError {
+    match problem {
+        SealedFileError::Codec(Error::Provider(error)) => {
+            Error::from(with_remedy(error, "use the key that sealed the object")).into()
+        }
+        problem => problem,
     }
 }
 

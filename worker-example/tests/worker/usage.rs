@@ -233,6 +233,24 @@ fn a_wrong_keyring_is_an_error_and_stays_empty() {
 }
 
 #[test]
+fn a_key_that_is_only_read_is_not_to_be_created() {
+    let keyring = Keyring::empty();
+    let folder = keyring.folder().to_str().unwrap();
+    let connection = ["--address", "http://127.0.0.1:1", "--keyring", folder];
+    for command in ["follow", "result", "logs"] {
+        let arguments = [&[command, "t-1"][..], &connection].concat();
+        let (code, problem) = run(&arguments, &[]);
+        assert_eq!(code, Some(78), "{command}: {problem}");
+        let expected = format!(
+            "cannot decrypt payloads: no key local://default in {folder}; correct the key's name in TEMPORAL_CODEC_KEY, \
+             or its folder in --keyring"
+        );
+        assert!(problem.contains(&expected), "{command}: {problem}");
+        assert!(!problem.contains("create"), "{command}: {problem}");
+    }
+}
+
+#[test]
 fn a_bucket_that_cannot_be_right_is_refused() {
     let bucket = ("GCS_LOGS_BUCKET", "my bucket");
     for arguments in [

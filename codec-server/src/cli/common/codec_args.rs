@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use temporal_kms_codec::{
     Codec, CodecSettings, ConfigurationError, Error, Format, KeyUri, Namespace, StaticKeySource,
-    kms::Kms,
 };
 use temporal_kms_codec_service::{
     arguments::variable,
@@ -76,7 +75,7 @@ impl CodecArgs {
 
     /// Opens the keys. `log` has a line for each call of one.
     pub(crate) async fn codec(&self, log: &CommandLog) -> Result<Codec, Failure> {
-        let (opened, _) = self.open(log).await?;
+        let opened = self.open(log).await?;
         opened.map_err(|error| OpenError::from(error).into())
     }
 
@@ -88,28 +87,14 @@ impl CodecArgs {
         log: &CommandLog,
         wanted: impl Future<Output = Vec<KeyUri>>,
     ) -> Result<Codec, Failure> {
-        let (opened, kms) = self.open(log).await?;
-        let error = match opened {
-            Ok(codec) => return Ok(codec),
-            Err(error) => error,
-        };
-        let missing = match &error {
-            Error::Provider(reason) => missing_key::what(reason, &kms),
-            _ => None,
-        };
-        let Some(missing) = missing else {
-            return Err(OpenError::from(error).into());
-        };
-        let wanted: Vec<String> = wanted.await.iter().map(ToString::to_string).collect();
-        let remedy = self.remedy();
-        let named = match wanted.as_slice() {
-            [] => String::new(),
-            keys => format!(": the payloads name {}", keys.join(", ")),
-        };
-        Err(Failure::new(
-            Status::of(&error),
-            format_args!("{missing}; {remedy}{named}"),
-        ))
+        match self.open(log).await? {
+            Ok(codec) => Ok(codec),
+            Err(Error::Provider(error)) => {
+                let (remedy, names) = (self.remedy(), "the payloads name");
+                Err(missing_key::failure_of_input(error, remedy, names, wanted).await)
+            }
+            Err(error) => Err(OpenError::from(error).into()),
+        }
     }
 
     /// What to do when a key that has to decrypt does not exist.
@@ -123,8 +108,8 @@ impl CodecArgs {
         }
     }
 
-    /// Opens the keys, and returns the services that they are opened with.
-    async fn open(&self, log: &CommandLog) -> Result<(Result<Codec, Error>, Kms), Failure> {
+    /// Opens the keys. The inner error is about a key, or about settings that cannot work together.
+    async fn open(&self, log: &CommandLog) -> Result<Result<Codec, Error>, Failure> {
         let namespace = Namespace::new(&self.namespace)
             .map_err(|error| Failure::new(Status::Usage, format_args!("--namespace: {error}")))?;
         let (config, mut kms) = if let Some(file) = &self.config {
@@ -153,8 +138,7 @@ impl CodecArgs {
             let keys = Keys::open(&config, &kms, &mut [].into()).await?;
             keys.codec(&config, &namespace, None)
         };
-        let opened: Result<Codec, Error> = opened.await;
-        Ok((opened, kms))
+        Ok(opened.await)
     }
 
     /// The variables of a worker, with the arguments over them.

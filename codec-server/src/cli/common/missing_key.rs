@@ -1,75 +1,73 @@
-//! A key that does not exist, in words for commands that only use existing keys. A new key would open and verify nothing.
+//! A key that does not exist, in words for commands that only use existing keys.
 
-use temporal_kms_codec::{
-    Scheme,
-    kms::{Kms, ProviderError, ProviderErrorKind as Kind},
-};
+use std::borrow::Cow;
 
-use super::exit::{Failure, Status};
+use temporal_kms_codec::{KeyUri, kms::ProviderError};
+use temporal_kms_codec_service::missing_key::with_remedy;
+
+use super::exit::Failure;
 
 /// What to do about a key that the command line names.
 pub(crate) const WRONG_NAME: &str = "correct the name in --key, or the folder in --keyring";
 
-/// The end of errors about keys of other services.
-const CREATE: &str = ", or create it";
-
-/// What is missing, if that is why `error` happened. What to do is left to the caller.
-pub(crate) fn what(error: &ProviderError, kms: &Kms) -> Option<String> {
-    let key = error.key();
-    if error.kind() != Kind::KeyNotFound {
-        return None;
-    }
-    if key.scheme() != Scheme::LOCAL {
-        return error.to_string().strip_suffix(CREATE).map(str::to_owned);
-    }
-    let folder = kms.local_keyring()?;
-    if !folder.exists() {
-        return Some(format!("no keyring {}", folder.display()));
-    }
-    // Another part of the key can be missing, such as a version.
-    let is_missing = !folder.join(format!("{}.json", key.resource())).exists();
-    is_missing.then(|| format!("no key {key} in {}", folder.display()))
+/// The failure of a command that only uses existing keys. `remedy` is what to do about a wrong name.
+pub(crate) fn failure(error: ProviderError, remedy: impl Into<Cow<'static, str>>) -> Failure {
+    with_remedy(error, remedy).into()
 }
 
-/// The failure of a command that only uses existing keys. `remedy` is what to do about a wrong name.
-pub(crate) fn failure(error: ProviderError, kms: &Kms, remedy: &str) -> Failure {
-    match what(&error, kms) {
-        Some(what) => Failure::new(
-            Status::of_provider(&error),
-            format_args!("{what}; {remedy}"),
-        ),
-        None => error.into(),
+/// As [`failure`], of a command whose input names the keys that it needs. `names` are words such as "the payloads name".
+/// `wanted` are those keys. It runs only if a key does not exist.
+pub(crate) async fn failure_of_input(
+    error: ProviderError,
+    remedy: &'static str,
+    names: &str,
+    wanted: impl Future<Output = Vec<KeyUri>>,
+) -> Failure {
+    if !error.is_key_missing() {
+        return error.into();
     }
+    let wanted: Vec<String> = wanted.await.iter().map(ToString::to_string).collect();
+    if wanted.is_empty() {
+        return failure(error, remedy);
+    }
+    failure(error, format!("{remedy}: {names} {}", wanted.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
+    use temporal_kms_codec::kms::ProviderErrorKind as Kind;
+
     use super::*;
 
-    #[test]
-    fn a_missing_key_is_not_to_be_created() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = |uri: &str| ProviderError::new(Kind::KeyNotFound, &uri.parse().unwrap());
-        let keyring = folder.path().display();
-        let kms = Kms::builder().local_keyring(folder.path()).build();
-        let local = error("local://a");
-        assert_eq!(
-            failure(local.clone(), &kms, "correct the name").to_string(),
-            format!("no key local://a in {keyring}; correct the name")
-        );
-        let none = Kms::builder()
-            .local_keyring(folder.path().join("none"))
-            .build();
-        assert_eq!(
-            what(&local, &none),
-            Some(format!("no keyring {keyring}/none"))
-        );
-        let remote = error("aws-kms://alias/a");
-        let remote = failure(remote, &kms, "correct the name").to_string();
-        assert!(remote.contains("key not found"), "{remote}");
-        assert!(!remote.contains("create"), "{remote}");
+    fn error(kind: Kind) -> ProviderError {
+        ProviderError::new(kind, &"aws-kms://alias/a".parse().unwrap())
+    }
 
-        std::fs::write(folder.path().join("a.json"), "").unwrap();
-        assert_eq!(what(&local, &kms), None);
+    async fn told(wanted: &[&str]) -> String {
+        let wanted: Vec<KeyUri> = wanted.iter().map(|key| key.parse().unwrap()).collect();
+        let wanted = std::future::ready(wanted);
+        let error = error(Kind::KeyNotFound);
+        let failure = failure_of_input(error, "name the key", "the file names", wanted).await;
+        failure.to_string()
+    }
+
+    #[tokio::test]
+    async fn a_missing_key_is_told_with_the_keys_of_the_input() {
+        assert_eq!(
+            told(&[]).await,
+            "aws-kms://alias/a: key not found; name the key"
+        );
+        assert_eq!(
+            told(&["local://a", "local://b"]).await,
+            "aws-kms://alias/a: key not found; name the key: the file names local://a, local://b"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_input_is_not_read_for_another_error() {
+        let refused = error(Kind::PermissionDenied);
+        let wanted = std::future::pending();
+        let failure = failure_of_input(refused.clone(), "name the key", "it names", wanted).await;
+        assert_eq!(failure.to_string(), refused.to_string());
     }
 }

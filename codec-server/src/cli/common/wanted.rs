@@ -1,18 +1,37 @@
 //! What a payload needs in order to be decoded, for errors of the command line: it is stored beside the ciphertext in the
 //! clear.
 
-use std::fmt;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
+use indicatif::ProgressBar;
 use serde::Deserialize;
 use temporal_kms_codec::{Error, KeyUri, Namespace, Payload, PayloadError};
+use temporal_kms_codec_proto::json::{Part, parse_payload};
+use temporal_kms_codec_service::missing_key;
+
+use super::{
+    exit::{Failure, Status},
+    output::is_standard,
+    payload_file::PayloadFile,
+};
 
 /// More keys than a payload has.
 const MOST_KEYS: usize = 10;
+/// How much of long files is read to find keys.
+const MOST_READ: usize = 16 << 20;
 
 /// `error` in words for the person who decodes `payload` as one of `namespace`.
 pub(crate) fn explain(error: &Error, payload: &Payload, namespace: &Namespace) -> String {
-    let Error::Payload(reason) = error else {
-        return error.to_string();
+    let reason = match error {
+        Error::Payload(reason) => reason,
+        Error::Provider(reason) => {
+            let remedy = "check its name, and the account, project or folder that it belongs to";
+            return missing_key::with_remedy(reason.clone(), remedy).to_string();
+        }
+        other => return other.to_string(),
     };
     match reason {
         PayloadError::ForeignNamespace {
@@ -38,19 +57,65 @@ pub(crate) fn explain(error: &Error, payload: &Payload, namespace: &Namespace) -
 /// The keys that payloads name, each once. Nothing of it is authentic, and all of it is safe to print.
 pub(crate) fn keys_of(payloads: &[Payload]) -> Vec<KeyUri> {
     let mut found = Vec::new();
-    for key in payloads
-        .iter()
-        .filter_map(Wanted::of)
-        .flat_map(|wanted| wanted.keys)
-    {
-        if !found.contains(&key) {
-            found.push(key);
-        }
-        if found.len() == MOST_KEYS {
-            break;
-        }
+    for payload in payloads {
+        add_keys(payload, &mut found);
     }
     found
+}
+
+/// As [`keys_of`], of the payloads in the first parts of `files`. Nothing is read of a file that is not [regular](is_regular)
+/// or cannot be read.
+pub(crate) fn keys_in(files: &[PathBuf]) -> Vec<KeyUri> {
+    let mut found = Vec::new();
+    let mut left = MOST_READ;
+    for file in files.iter().filter(|file| is_regular(file)) {
+        let Ok(file) = PayloadFile::open(file) else {
+            continue;
+        };
+        // What makes the file unreadable is told by the command that decodes it.
+        let _ = file.read(&ProgressBar::hidden(), |parts| {
+            for part in parts {
+                let read = match &part {
+                    Part::Text(text) => text.len(),
+                    Part::Payload { json, .. } => {
+                        if let Ok(payload) = parse_payload(json) {
+                            add_keys(&payload, &mut found);
+                        }
+                        json.len()
+                    }
+                    _ => 0,
+                };
+                left = left.saturating_sub(read);
+            }
+            if left == 0 || found.len() == MOST_KEYS {
+                // Ends the reading.
+                return Err(Failure::said(Status::Data));
+            }
+            Ok(())
+        });
+    }
+    found
+}
+
+/// Whether everything that the file holds is there already. Nobody should have to wait for input to learn that a key is
+/// missing.
+pub(crate) fn is_regular(file: &Path) -> bool {
+    let file = if is_standard(file) {
+        Path::new("/dev/stdin")
+    } else {
+        file
+    };
+    std::fs::metadata(file).is_ok_and(|file| file.is_file())
+}
+
+/// Adds the keys that a payload names and that are not known yet, up to the most that are shown.
+fn add_keys(payload: &Payload, found: &mut Vec<KeyUri>) {
+    let wanted = Wanted::of(payload).map(|wanted| wanted.keys);
+    for key in wanted.unwrap_or_default() {
+        if found.len() < MOST_KEYS && !found.contains(&key) {
+            found.push(key);
+        }
+    }
 }
 
 /// The keys, at least one, and the namespace that a payload names.
@@ -97,6 +162,9 @@ impl fmt::Display for Wanted {
 
 #[cfg(test)]
 mod tests {
+    use temporal_kms_codec::kms::{ProviderError, ProviderErrorKind};
+    use temporal_kms_codec_proto::json::write_payload;
+
     use super::*;
 
     #[test]
@@ -132,5 +200,40 @@ mod tests {
         );
         let named = keys_of(&[payload.clone(), Payload::default(), payload]);
         assert_eq!(named, ["local://other".parse::<KeyUri>().unwrap()]);
+    }
+
+    #[test]
+    fn a_key_that_does_not_exist_is_not_to_be_created() {
+        let key = "aws-kms://alias/a".parse().unwrap();
+        let error = ProviderError::new(ProviderErrorKind::KeyNotFound, &key);
+        let here = Namespace::new("default").unwrap();
+        assert_eq!(
+            explain(&error.into(), &Payload::default(), &here),
+            "aws-kms://alias/a: key not found; check its name, and the account, project or folder that it belongs to"
+        );
+    }
+
+    #[test]
+    fn the_keys_of_files_are_found_without_waiting() {
+        use nix::{sys::stat::Mode, unistd::mkfifo};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let payload = |key: &str| {
+            let mut payload = Payload::default();
+            for (name, value) in [("encoding", "binary/envelope-kms"), ("kms-key", key)] {
+                payload
+                    .metadata
+                    .insert(name.to_owned(), value.as_bytes().to_vec());
+            }
+            String::from_utf8(write_payload(&payload)).unwrap()
+        };
+        let (a, b) = (payload("local://a"), payload("local://b"));
+        std::fs::write(path("history"), format!(r#"{{"events":[{a},{b},{a}]}}"#)).unwrap();
+        std::fs::write(path("other"), format!("[{b}]")).unwrap();
+        mkfifo(&path("pipe"), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        let files = ["pipe", "none", "other", "history"].map(path);
+        let keys = ["local://b", "local://a"].map(|key| key.parse::<KeyUri>().unwrap());
+        assert_eq!(keys_in(&files), keys);
     }
 }

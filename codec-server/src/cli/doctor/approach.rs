@@ -123,7 +123,7 @@ impl<'e> Approach<'e> {
             Check::Permission => {
                 let remedy =
                     service.permission_remedy(self.key, self.purpose.operation(), &diagnosis.found);
-                let finding = Finding::failed(check, exit, error.message(), remedy);
+                let finding = Finding::failed(check, exit, error.summary(), remedy);
                 self.stop(finding, findings)
             }
             _ => {
@@ -185,8 +185,8 @@ impl<'e> Approach<'e> {
         for check in [Check::Credentials, Check::Endpoint, Check::Clock] {
             self.say(findings, Finding::skipped(check, LATER));
         }
-        let remedy = "correct the key's name, or use a build with the service";
-        let finding = Finding::failed(Check::Key, advice::exit(error), error.message(), remedy);
+        let (summary, remedy) = (error.summary(), error.remedy());
+        let finding = Finding::failed(Check::Key, advice::exit(error), summary, remedy);
         self.stop(finding, findings)
     }
 
@@ -199,7 +199,7 @@ impl<'e> Approach<'e> {
         // There are credentials, or this would not have been tried.
         let (cause, why) = match diagnosis.service.refusal_of_credentials(error) {
             Some(why) => (Some(FailureCause::RefusedCredentials), why.to_owned()),
-            None => (error.cause(), error.message()),
+            None => (error.cause(), error.summary().into_owned()),
         };
         let summary = match diagnosis.found.summary.as_str() {
             "" => why,
@@ -269,8 +269,8 @@ fn unusable_endpoint(service: &dyn Diagnose, error: &ProviderError) -> Finding {
         _ => service.unavailable_remedy(error),
     };
     let summary = match error.cause() {
-        Some(FailureCause::Module) => error.message(),
-        _ => format!("calls fail: {}", error.message()),
+        Some(FailureCause::Module) => error.summary().into_owned(),
+        _ => format!("calls fail: {}", error.summary()),
     };
     Finding::failed(Check::Endpoint, advice::exit(error), summary, remedy)
         .with("error", error.kind().as_str())

@@ -51,12 +51,12 @@ pub(super) fn judge(skew: Option<i64>, tolerance: Duration, whose: &str) -> Find
 
 /// The service itself said so.
 pub(super) fn refused(error: &ProviderError, skew: Option<i64>, tolerance: Duration) -> Finding {
-    let words = error.message();
+    let told = error.summary();
     let summary = match skew.filter(|skew| skew.unsigned_abs() < tolerance.as_secs()) {
         Some(skew) => format!(
-            "{words}; its Date header is only {skew} seconds away, so a proxy between may have written that"
+            "{told}; its Date header is only {skew} seconds away, so a proxy between may have written that"
         ),
-        None => words,
+        None => told.into_owned(),
     };
     Finding::failed(Check::Clock, Status::Configuration, summary, REMEDY)
 }

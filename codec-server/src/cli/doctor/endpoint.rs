@@ -36,7 +36,7 @@ pub(super) async fn refused(key: &KeyUri, kms: &Kms, service: &dyn Diagnose) -> 
     Some(Finding::failed(
         Check::Endpoint,
         advice::exit(&reason),
-        reason.message(),
+        reason.summary(),
         format!("correct {setting}, or remove it to use the public service"),
     ))
 }

@@ -67,8 +67,8 @@ pub(super) async fn missing(
     }
     if error.kind() != Kind::KeyNotFound {
         return failed(
-            format!("{}{hint}", error.message()),
-            "correct the key's name or its settings".to_owned(),
+            format!("{}{hint}", error.summary()),
+            error.remedy().to_owned(),
         );
     }
     let create = advice::keys("create", key, purpose.create_arguments(), kms);
@@ -112,7 +112,7 @@ pub(super) async fn missing(
                 failed(format!("{summary}{hint}"), format!("{remedy}: {create}"))
             }
             _ => failed(
-                format!("{}{hint}", error.message()),
+                format!("{}{hint}", error.summary()),
                 format!("{}, or create it: {create}", service.where_to_look(key)),
             ),
         },

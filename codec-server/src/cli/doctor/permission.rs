@@ -32,7 +32,7 @@ impl Caller<'_> {
         Finding::failed(
             Check::Permission,
             advice::exit(error),
-            format!("{what}: {}", error.message()),
+            format!("{what}: {}", error.summary()),
             self.remedy(operation, error),
         )
         .with("operation", operation.as_str())
@@ -46,9 +46,8 @@ impl Caller<'_> {
                 let service = self.service;
                 service.permission_remedy(self.key, operation, self.credentials)
             }
-            Kind::KeyDisabled => "enable the version".to_owned(),
             kind if kind.is_transient() => "try again".to_owned(),
-            _ => "correct that, and try again".to_owned(),
+            _ => error.remedy().to_owned(),
         }
     }
 }

@@ -146,7 +146,7 @@ impl First {
                 Check::Permission,
                 format!(
                     "read the public key: {}; signing does not need it, but this caller cannot verify",
-                    error.message()
+                    error.summary()
                 ),
                 caller.remedy(Operation::PublicKey, error),
             )

@@ -88,7 +88,7 @@ fn untold(
         Some(refused) => Finding::failed(
             Check::Versions,
             Status::Configuration,
-            refused.message(),
+            refused.summary(),
             format!(
                 "have an administrator find the version with `{}` and enable it: {}",
                 advice::keys("versions", key, "", kms),
@@ -152,7 +152,9 @@ fn states(
         _ if refused.is_some() => Finding::failed(
             Check::Versions,
             Status::Configuration,
-            refused.map(ProviderError::message).unwrap_or_default(),
+            refused
+                .map(|error| error.summary().into_owned())
+                .unwrap_or_default(),
             match disabled.first().or(scheduled.first()) {
                 Some(id) => enable(key, id, kms, service),
                 None => enable(key, "VERSION", kms, service),

@@ -19,6 +19,7 @@ use super::super::{
     output::{Destination, Output, is_standard},
     payload_file::PayloadFile,
     progress,
+    wanted::keys_in,
 };
 
 /// How many payloads that fail are named one by one.
@@ -117,10 +118,12 @@ fn jobs(args: &DecodeArgs) -> Result<Vec<Job>, Failure> {
 }
 
 async fn process(args: &DecodeArgs, jobs: Vec<Job>, log: &CommandLog) -> Result<(), Failure> {
-    let codec = args
-        .codec
-        .decoder(log, std::future::ready(Vec::new()))
-        .await?;
+    let wanted = async {
+        let files = args.files.clone();
+        let found = task::spawn_blocking(move || keys_in(&files)).await;
+        found.unwrap_or_default()
+    };
+    let codec = args.codec.decoder(log, wanted).await?;
     let mut report = Report::new(args.fail_fast);
     for job in jobs {
         let output = job.destination.open().await?;

@@ -196,7 +196,7 @@ async fn by_service(
     kms: &Kms,
     key: &KeyUri,
 ) -> Result<(Signature, bool), Failure> {
-    let missing = |error| missing_key::failure(error, kms, missing_key::WRONG_NAME);
+    let missing = |error| missing_key::failure(error, missing_key::WRONG_NAME);
     let signer = kms.signer(key).await.map_err(missing)?;
     if let Ok(file) = serde_json::from_slice::<SignatureFile>(written) {
         let signature = parse(written, key, file.algorithm);

@@ -240,7 +240,7 @@ async fn says_which_variable_is_at_fault() {
         ),
         (
             &[("TEMPORAL_CODEC_KEY", "local://k")],
-            "name the folder of the local keyring",
+            "the folder of local keys is not named; set TEMPORAL_CODEC_KEYRING",
         ),
         (
             &[("TEMPORAL_CODEC_FORMAT", "v9")],

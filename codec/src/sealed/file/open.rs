@@ -5,12 +5,15 @@ use zeroize::Zeroizing;
 
 use super::SealedFileError;
 use crate::{
-    EncryptionContext, Error, PayloadError,
+    EncryptionContext, Error, KeyUri, PayloadError,
     crypto::aead::{Aes256Gcm, TAG_LEN},
     dek::ExpandedDek,
     format::file::{self, FILE_ID_LEN, SEALED_CHUNK_LEN},
     sealed::sealer::{Sealer, check_bound},
 };
+
+/// The magic bytes and the length of the recipients.
+const START_LEN: usize = 12;
 
 impl Sealer {
     /// Opens what [`seal_file`](Self::seal_file) sealed under the same context, and returns how many bytes that were.
@@ -64,22 +67,33 @@ impl Sealer {
         Ok(total)
     }
 
+    /// The keys that a sealed file names in its header, each of which can open it. Only the header is read, and no key is
+    /// used. Nothing of it is authentic.
+    ///
+    /// # Errors
+    /// When the input is not a sealed stream or ends in its header, or cannot be read.
+    pub async fn keys_of_file<R>(mut input: R) -> Result<Vec<KeyUri>, SealedFileError>
+    where
+        R: AsyncRead + Unpin,
+    {
+        let header = read_header(&mut input).await?;
+        let recipients = file::parse_recipients(recipients_in(&header))?;
+        Ok(recipients
+            .into_iter()
+            .map(|recipient| recipient.key)
+            .collect())
+    }
+
     async fn open_header<R: AsyncRead + Unpin>(
         &self,
         input: &mut R,
         context: &EncryptionContext,
     ) -> Result<Aes256Gcm, SealedFileError> {
-        let mut header = vec![0; 12];
-        exactly(input, &mut header).await?;
-        let start = header.first_chunk().ok_or(SealedFileError::Truncated)?;
-        let recipients_end = header.len() + file::parse_len(start)?;
-        header.resize(recipients_end + FILE_ID_LEN, 0);
-        exactly(input, header.get_mut(12..).unwrap_or_default()).await?;
+        let header = read_header(input).await?;
         let mut commitment = [0; 32];
         exactly(input, &mut commitment).await?;
 
-        let recipients =
-            file::parse_recipients(header.get(12..recipients_end).unwrap_or_default())?;
+        let recipients = file::parse_recipients(recipients_in(&header))?;
         let open = |key: &ExpandedDek| {
             let file_key = key.schedule().file_key(&header, context);
             if file_key.is_committed_to(&commitment) {
@@ -93,6 +107,23 @@ impl Sealer {
             .open(&recipients, context, &keys.budget(), open)
             .await?)
     }
+}
+
+/// The header: everything before the commitment.
+async fn read_header<R: AsyncRead + Unpin>(input: &mut R) -> Result<Vec<u8>, SealedFileError> {
+    let mut header = vec![0; START_LEN];
+    exactly(input, &mut header).await?;
+    let start = header.first_chunk().ok_or(SealedFileError::Truncated)?;
+    let recipients_end = START_LEN + file::parse_len(start)?;
+    header.resize(recipients_end + FILE_ID_LEN, 0);
+    exactly(input, header.get_mut(START_LEN..).unwrap_or_default()).await?;
+    Ok(header)
+}
+
+/// The recipients in a whole header.
+fn recipients_in(header: &[u8]) -> &[u8] {
+    let end = header.len().saturating_sub(FILE_ID_LEN);
+    header.get(START_LEN..end).unwrap_or_default()
 }
 
 fn open_chunk<'a>(

@@ -61,6 +61,24 @@ fn header_len(sealed: &[u8]) -> usize {
 }
 
 #[tokio::test]
+async fn a_file_names_its_keys_without_a_key() {
+    let (_folder, sealer) = fixture(&["a", "b"]);
+    let sealed = seal(&sealer, &data(10)).await;
+    let named = Sealer::keys_of_file(&sealed[..]).await.unwrap();
+    let mut names: Vec<String> = named.iter().map(ToString::to_string).collect();
+    names.sort();
+    assert_eq!(names, ["local://a", "local://b"]);
+    // Only the header is read.
+    let header = &sealed[..header_len(&sealed) - 32];
+    assert_eq!(Sealer::keys_of_file(header).await.unwrap(), named);
+    let cut = &header[..header.len() - 1];
+    let cut = Sealer::keys_of_file(cut).await.unwrap_err();
+    assert!(matches!(cut, SealedFileError::Truncated), "{cut}");
+    let other = Sealer::keys_of_file(&b"not a sealed file"[..]).await;
+    assert!(other.is_err());
+}
+
+#[tokio::test]
 async fn every_length_round_trips() {
     let (_folder, sealer) = fixture(&["k"]);
     for len in [

@@ -6,7 +6,9 @@ use super::{enable_rotation, rotation_days};
 use crate::{
     client::RegionalKey,
     metadata::{self, unreadable},
+    misconfigured,
     name::{Arn, KeyName},
+    unsupported,
 };
 use temporal_kms::{
     KeyPurpose, KeySpec, KeyUri, Protection, ProviderError, ProviderErrorKind as Kind,
@@ -21,9 +23,7 @@ pub(super) async fn create(
     spec: &KeySpec,
 ) -> Result<RegionalKey, ProviderError> {
     let Some(alias) = asked.name.alias() else {
-        return Err(asked.error(Kind::Misconfigured).with_detail(
-            "AWS KMS chooses the ids of keys; name the new key by an alias, aws-kms://alias/NAME",
-        ));
+        return Err(not_an_alias(&asked.uri));
     };
     let (usage, key_spec) = kind(&asked.uri, spec)?;
     let rotation = spec.rotation_period;
@@ -41,11 +41,26 @@ pub(super) async fn create(
         return Err(made.failed("kms:CreateAlias")(error));
     }
     if let Some(days) = days {
-        enable_rotation(&made, days)
-            .await
-            .map_err(|error| error.with_detail("the key was created, but its rotation is not set; set it: codec-server keys rotate --rotation-period"))?;
+        enable_rotation(&made, days).await.map_err(|error| {
+            let remedy = format!(
+                "{}, and set the rotation: codec-server keys rotate --rotation-period",
+                error.remedy()
+            );
+            error
+                .with_detail("the key was created, but its rotation is not set")
+                .with_remedy(remedy)
+        })?;
     }
     Ok(made)
+}
+
+/// The error for the name of a new key that is not an alias.
+pub(crate) fn not_an_alias(key: &KeyUri) -> ProviderError {
+    misconfigured(
+        key,
+        "AWS KMS chooses the ids of keys",
+        "name the new key by an alias, aws-kms://alias/NAME",
+    )
 }
 
 /// What AWS KMS calls such a key.
@@ -53,41 +68,53 @@ pub(super) async fn create(
 /// # Errors
 /// When AWS KMS has no such keys.
 pub(crate) fn kind(key: &KeyUri, spec: &KeySpec) -> Result<(KeyUsageType, Spec), ProviderError> {
-    let unsupported =
-        |detail: &'static str| Err(ProviderError::new(Kind::Unsupported, key).with_detail(detail));
+    let unsupported = |detail, remedy| Err(unsupported(key, detail, remedy));
     if matches!(
         spec.protection,
         Some(Protection::File | Protection::Software)
     ) {
         return unsupported(
-            "AWS KMS keeps every key in a hardware security module; leave --protection out",
+            "AWS KMS keeps every key in a hardware security module",
+            "leave --protection out",
         );
     }
     if spec.destroy_delay.is_some() {
         return unsupported(
-            "AWS KMS takes the time from the call that deletes the key: keys destroy --window",
+            "AWS KMS takes the time from the call that deletes the key",
+            "give it there: codec-server keys destroy --window",
         );
     }
     if spec.key_store.is_some() {
         if spec.purpose != KeyPurpose::Encrypt {
-            return unsupported("a CloudHSM key store has keys for encryption only");
+            return unsupported(
+                "a CloudHSM key store has keys for encryption only",
+                "leave --custom-key-store out",
+            );
         }
         if spec.multi_region {
-            return unsupported("keys in a CloudHSM key store have no replicas");
+            return unsupported(
+                "keys in a CloudHSM key store have no replicas",
+                "leave --multi-region or --custom-key-store out",
+            );
         }
         if spec.rotation_period.is_some() {
             return unsupported(
-                "AWS KMS does not rotate keys in a CloudHSM key store; set --rotation-period never",
+                "AWS KMS does not rotate keys in a CloudHSM key store",
+                "use --rotation-period never",
             );
         }
     }
     match spec.purpose {
         KeyPurpose::Encrypt => Ok((KeyUsageType::EncryptDecrypt, Spec::SymmetricDefault)),
-        KeyPurpose::SignP256 if spec.rotation_period.is_some() => {
-            unsupported("AWS KMS rotates no signing keys")
-        }
+        KeyPurpose::SignP256 if spec.rotation_period.is_some() => unsupported(
+            "AWS KMS rotates no signing keys",
+            "leave --rotation-period out",
+        ),
         KeyPurpose::SignP256 => Ok((KeyUsageType::SignVerify, Spec::EccNistP256)),
-        _ => unsupported("signing keys at AWS KMS are for ECDSA on P-256"),
+        _ => unsupported(
+            "signing keys at AWS KMS are for ECDSA on P-256",
+            "create one with --purpose sign-p256",
+        ),
     }
 }
 
@@ -109,9 +136,11 @@ async fn create_key(
         |(name, value): (&String, &String)| Tag::builder().tag_key(name).tag_value(value).build();
     let tags: Result<Vec<_>, _> = spec.labels.iter().map(tag).collect();
     let tags = tags.map_err(|_| {
-        asked
-            .error(Kind::Misconfigured)
-            .with_detail("a label lacks its name or its value; write NAME=VALUE")
+        misconfigured(
+            &asked.uri,
+            "a label lacks its name or its value",
+            "write NAME=VALUE",
+        )
     })?;
     let answer = asked
         .kms
@@ -143,5 +172,31 @@ async fn discard(made: &RegionalKey) {
         tracing::warn!(key = %made.name, "the new key got no alias and was scheduled for deletion");
     } else {
         tracing::error!(key = %made.name, "the new key got no alias; schedule it for deletion");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_aws_kms_does_not_have_is_told_with_what_to_do() {
+        let key = "aws-kms://alias/a".parse().unwrap();
+        let stored = || KeySpec::default().with_key_store("cks-1".to_owned());
+        let period = Duration::from_hours(24 * 90);
+        for spec in [
+            KeySpec::default().with_protection(Protection::Software),
+            KeySpec::default().with_destroy_delay(period),
+            stored().with_purpose(KeyPurpose::SignP256),
+            stored().with_multi_region(true),
+            stored().with_rotation_period(period),
+            KeySpec::new(KeyPurpose::SignP256).with_rotation_period(period),
+            KeySpec::new(KeyPurpose::SignEd25519),
+        ] {
+            let text = kind(&key, &spec).unwrap_err().to_string();
+            assert_eq!(text.matches("; ").count(), 1, "{text}");
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     client::RegionalKey,
     metadata::{self, time, unreadable},
     name::{Arn, KeyName},
+    unsupported,
 };
 use temporal_kms::{
     KeyDetails, KeyPurpose, KeyState, KeyUri, KeyVersion, ProviderError, ProviderErrorKind as Kind,
@@ -27,8 +28,10 @@ pub(super) async fn details(
 ) -> Result<KeyDetails, ProviderError> {
     match metadata::purpose(metadata) {
         Some(purpose) => describe(key, metadata, purpose).await,
-        None => Err(key.error(Kind::Unsupported).with_detail(
-            "it is not for encryption or signing with ECDSA on P-256; name another key",
+        None => Err(unsupported(
+            &key.uri,
+            "it is not for encryption or signing with ECDSA on P-256",
+            "name another key",
         )),
     }
 }

@@ -6,11 +6,9 @@ use aws_sdk_kms::types::{GrantConstraints, GrantListEntry, KeyMetadata};
 use super::{MAX_PAGES, details::endless};
 use crate::{
     client::{RegionalKey, pairs},
-    metadata,
+    metadata, misconfigured, unsupported,
 };
-use temporal_kms::{
-    EncryptionContext, KeyPurpose, KeyRole, ProviderError, ProviderErrorKind as Kind,
-};
+use temporal_kms::{EncryptionContext, KeyPurpose, KeyRole, KeyUri, ProviderError};
 
 /// A permission that a member should have.
 pub(super) struct Wanted<'a> {
@@ -27,23 +25,28 @@ pub(super) async fn grant(
     metadata: &KeyMetadata,
     wanted: &Wanted<'_>,
 ) -> Result<bool, ProviderError> {
-    let misconfigured = |detail| Err(key.error(Kind::Misconfigured).with_detail(detail));
+    let misconfigured = |detail, remedy| Err(misconfigured(&key.uri, detail, remedy));
     if !is_principal(wanted.member) {
         return misconfigured(
-            "--member must be the ARN of a user or role, such as arn:aws:iam::111122223333:role/worker",
+            "the member is not the ARN of a user or role",
+            "write one such as arn:aws:iam::111122223333:role/worker",
         );
     }
     let purpose = metadata::purpose(metadata);
     if !fits(wanted.role, purpose) {
-        return misconfigured("the key is not made for what the role is to do");
+        return misconfigured(
+            "the key is not made for what the role is to do",
+            "choose another role or another key",
+        );
     }
     if !wanted.context.is_empty() && purpose != Some(KeyPurpose::Encrypt) {
         return misconfigured(
-            "signing has no encryption context that a permission could depend on; leave --namespace out",
+            "signing has no encryption context that a permission could depend on",
+            "leave --namespace out",
         );
     }
     let Some((name, needed)) = grant_of(wanted.role) else {
-        return misconfigured("AWS KMS has no grant for this role; permit it in the key's policy");
+        return Err(no_grant(&key.uri));
     };
     let granted = granted(key, wanted).await?;
     if needed.iter().all(|operation| granted.contains(operation)) {
@@ -66,6 +69,15 @@ pub(super) async fn grant(
         .await
         .map_err(key.failed("kms:CreateGrant"))?;
     Ok(true)
+}
+
+/// The error for a role that no grant permits.
+pub(crate) fn no_grant(key: &KeyUri) -> ProviderError {
+    unsupported(
+        key,
+        "AWS KMS has no grant for this role",
+        "change the key's policy, or choose another role",
+    )
 }
 
 /// A grant's name, and what it permits. AWS KMS treats equal grants with one name as one grant.

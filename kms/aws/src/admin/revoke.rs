@@ -2,7 +2,7 @@
 
 use aws_sdk_kms::types::{GrantListEntry, GrantOperation as Operation};
 
-use super::grant::{all, grant_of};
+use super::grant::{all, grant_of, no_grant};
 use crate::client::RegionalKey;
 use temporal_kms::{EncryptionContext, KeyRole, ProviderError, ProviderErrorKind as Kind};
 
@@ -18,9 +18,7 @@ pub(super) async fn revoke(
     context: Option<&EncryptionContext>,
 ) -> Result<bool, ProviderError> {
     let Some((_, operations)) = grant_of(role) else {
-        return Err(key
-            .error(Kind::Misconfigured)
-            .with_detail("AWS KMS has no grant for this role"));
+        return Err(no_grant(&key.uri));
     };
     let is_of_role = |operation: &Operation| operations.contains(operation);
     let permits = |grant: &&GrantListEntry| {
@@ -41,12 +39,15 @@ pub(super) async fn revoke(
     let Some(wider) = wider.first() else {
         return Ok(!exact.is_empty());
     };
-    Err(key.error(Kind::Misconfigured).with_detail(format!(
-        "{} of its grants to {member} revoked, but grant {} permits the role together with other operations; \
-         revoke it with aws kms revoke-grant, and grant the rest again",
+    let detail = format!(
+        "{} of its grants to {member} revoked, but grant {} permits the role together with other operations",
         exact.len(),
         wider.grant_id().unwrap_or("without an id"),
-    )))
+    );
+    Err(key
+        .error(Kind::Misconfigured)
+        .with_detail(detail)
+        .with_remedy("revoke it with aws kms revoke-grant, and grant the rest again"))
 }
 
 /// Whether a grant is held to exactly these pairs.

@@ -1,6 +1,6 @@
 //! The project that a refusal is about: the key's project, or the project that calls are charged to.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use temporal_kms::KeyUri;
 
@@ -21,34 +21,46 @@ pub(super) fn of_key(uri: &KeyUri) -> Option<&str> {
     uri.resource().strip_prefix("projects/")?.split('/').next()
 }
 
-pub(super) fn disabled(project: Option<&str>) -> Cow<'static, str> {
-    let Some(project) = project else {
-        return "Cloud KMS is not enabled in the project that calls are charged to".into();
-    };
-    format!(
-        "Cloud KMS is not enabled in project {project}, which calls are charged to; enable it there (gcloud services \
-         enable cloudkms.googleapis.com --project={project}), or {OTHER}"
-    )
-    .into()
+/// The command that enables Cloud KMS.
+pub(super) fn enable(project: Option<&str>) -> String {
+    let flag = project.map_or_else(String::new, |project| format!(" --project={project}"));
+    format!("gcloud services enable cloudkms.googleapis.com{flag}")
 }
 
-pub(super) fn denied(project: Option<&str>) -> Cow<'static, str> {
-    let project = project.map_or_else(
+/// What is wrong with a project that has not enabled Cloud KMS, and what to do.
+pub(super) fn disabled(project: Option<&str>) -> (String, String) {
+    let name = project.map_or_else(
+        || "the project that calls are charged to".to_owned(),
+        |project| format!("project {project}, which calls are charged to"),
+    );
+    (
+        format!("Cloud KMS is not enabled in {name}"),
+        format!("enable it there ({}), or {OTHER}", enable(project)),
+    )
+}
+
+/// What is wrong with a project that the caller may not charge calls to, and what to do.
+pub(super) fn denied(project: Option<&str>) -> (String, String) {
+    let name = project.map_or_else(
         || "the quota project".to_owned(),
         |project| format!("project {project}"),
     );
-    format!(
-        "the caller may not charge calls to {project}; grant it roles/serviceusage.serviceUsageConsumer there, or {OTHER}"
+    (
+        format!("the caller may not charge calls to {name}"),
+        format!("grant it roles/serviceusage.serviceUsageConsumer there, or {OTHER}"),
     )
-    .into()
 }
 
-pub(super) fn unusable(project: Option<&str>) -> Cow<'static, str> {
-    let project = project.map_or_else(
+/// What is wrong with a project that no calls can be charged to, and what to do.
+pub(super) fn unusable(project: Option<&str>) -> (String, String) {
+    let name = project.map_or_else(
         || "the project that calls are charged to".to_owned(),
         |project| format!("project {project}, which calls are charged to,"),
     );
-    format!("{project} does not exist or has no billing account; correct that, or {OTHER}").into()
+    (
+        format!("{name} does not exist or has no billing account"),
+        format!("correct that, or {OTHER}"),
+    )
 }
 
 /// Whether it has the form of a project's id (`example.com:project` included) or number.

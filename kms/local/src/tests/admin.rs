@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
-use super::{AES_GCM, VALUE, keyring, mode, tink_keyset, write};
+use super::{AES_GCM, VALUE, keyring, mode, says_what_to_do, tink_keyset, write};
 use temporal_kms::{
     Dek, EncryptionContext, KeyAdmin as _, KeyPurpose, KeyRole, KeySpec, KeyState, KeyUri,
     Protection, ProviderErrorKind as Kind,
@@ -115,9 +115,11 @@ async fn the_primary_version_stays() {
         keyring.destroy(&uri("k"), None).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), Kind::Misconfigured, "{error}");
+        says_what_to_do(&error);
     }
     let error = keyring.disable(&uri("k"), Some("no id")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::KeyNotFound);
+    assert!(!error.is_key_missing(), "{error}");
     assert_eq!(fs::read(keyring.folder.join("k.json")).unwrap(), before);
 }
 
@@ -134,6 +136,7 @@ async fn says_what_a_keyset_does_not_have() {
     for spec in specs {
         let error = keyring.create(&uri("new"), &spec).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Unsupported, "{spec:?}");
+        says_what_to_do(&error);
     }
     let day = Some(Duration::from_hours(24));
     let key = uri("k");
@@ -146,6 +149,7 @@ async fn says_what_a_keyset_does_not_have() {
             .unwrap_err(),
     ] {
         assert_eq!(error.kind(), Kind::Unsupported, "{error}");
+        says_what_to_do(&error);
     }
     keyring.set_rotation(&key, None).await.unwrap();
 }

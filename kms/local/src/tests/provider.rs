@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::{AES_GCM, LocalKeyring, VALUE, keyring, mode, tink_keyset, write};
+use super::{AES_GCM, LocalKeyring, VALUE, keyring, mode, says_what_to_do, tink_keyset, write};
 use temporal_kms::{
     Dek, EncryptionContext, KeyAdmin as _, ProviderError, ProviderErrorKind as Kind, WrappedDek,
 };
@@ -232,6 +232,7 @@ fn refuses_each_broken_keyset_with_what_to_do() {
         let error = keyring.key_or_create(name).unwrap_err();
         assert_eq!(error.kind(), kind, "{name}: {error}");
         assert!(error.to_string().contains(text), "{name}: {error}");
+        says_what_to_do(&error);
         assert!(!format!("{error}{error:?}").contains(VALUE), "{name}");
     }
     assert_eq!(keyring.key("absent").unwrap_err().kind(), Kind::KeyNotFound);
@@ -302,6 +303,47 @@ fn a_link_a_pipe_and_a_device_are_refused_without_waiting() {
 }
 
 #[test]
+fn what_to_do_about_a_file_is_told_apart() {
+    let (_folder, keyring) = keyring();
+    let file = keyring.folder.join("k.json");
+    let file = file.display();
+    let good = tink_keyset("ENABLED", "TINK", AES_GCM, VALUE);
+    for (content, mode, happened, remedy) in [
+        (
+            "{",
+            0o600,
+            format!("{file}: the file is damaged: not a Tink JSON keyset (line 1, column 1)"),
+            "correct it, or restore it from a backup".to_owned(),
+        ),
+        (
+            good.as_str(),
+            0o640,
+            format!("other users can access {file} (mode 0640)"),
+            format!("run `chmod 600 {file}`"),
+        ),
+    ] {
+        write(&keyring, "k", content, mode);
+        let error = keyring.key("k").unwrap_err();
+        assert_eq!(error.what_happened(), happened);
+        assert_eq!(error.remedy(), remedy);
+        assert_eq!(error.to_string(), format!("{happened}; {remedy}"));
+    }
+}
+
+#[tokio::test]
+async fn a_missing_version_is_not_a_missing_key() {
+    let (_folder, keyring) = keyring();
+    keyring.key_or_create("k").unwrap();
+    let key = "local://k".parse().unwrap();
+    let error = keyring.set_primary(&key, "7").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::KeyNotFound);
+    assert!(!error.is_key_missing(), "{error}");
+    says_what_to_do(&error);
+    let missing = keyring.key("absent").unwrap_err();
+    assert!(missing.is_key_missing(), "{missing}");
+}
+
+#[test]
 fn a_large_keyset_is_refused() {
     let (_folder, keyring) = keyring();
     write(&keyring, "large", &" ".repeat((1 << 20) + 1), 0o600);
@@ -350,6 +392,7 @@ fn a_missing_keyring_is_told_apart_from_a_missing_key() {
             "no keyring {path}; create it with its key: codec-server keys create local://default --keyring {path}"
         )
     );
+    assert_eq!(error.what_happened(), format!("no keyring {path}"));
     keyring.key_or_create("other").unwrap();
     let error = keyring.key("default").unwrap_err();
     assert_eq!(error.kind(), Kind::KeyNotFound);
@@ -359,6 +402,12 @@ fn a_missing_keyring_is_told_apart_from_a_missing_key() {
             "no key local://default in {path}; create it: codec-server keys create local://default --keyring {path}"
         )
     );
+    assert_eq!(
+        error.what_happened(),
+        format!("no key local://default in {path}")
+    );
+    let create = format!("create it: codec-server keys create local://default --keyring {path}");
+    assert_eq!(error.remedy(), create);
     assert_eq!(
         keyring.rotate("default").unwrap_err().kind(),
         Kind::KeyNotFound

@@ -1,6 +1,6 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{keyring, mode, tink_keyset, write};
+use super::{keyring, mode, says_what_to_do, tink_keyset, write};
 use temporal_kms::{ProviderErrorKind as Kind, Signature, SignatureAlgorithm};
 
 const ALGORITHMS: [SignatureAlgorithm; 2] = [
@@ -192,6 +192,7 @@ fn refuses_each_broken_signing_key_with_what_is_wrong() {
         let error = keyring.signing_key(name).unwrap_err();
         assert_eq!(error.kind(), Kind::Misconfigured, "{name}: {error}");
         assert!(error.to_string().contains(text), "{name}: {error}");
+        says_what_to_do(&error);
         assert!(!format!("{error}{error:?}").contains(&value), "{name}");
     }
 }

@@ -13,19 +13,32 @@ use super::PinSource;
 /// PKCS#11 tokens accept at most 255 bytes.
 const MAX_LEN: usize = 255;
 
-/// Why a PIN cannot be read.
+/// Why a PIN cannot be read. [`remedy`](PinError::remedy) says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PinError {
-    #[error("the PIN file cannot be read; check its path and permissions")]
+    #[error("the PIN file cannot be read")]
     Io(#[from] io::Error),
-    #[error("the PIN file is not a regular file; name the file that holds the PIN")]
+    #[error("the PIN file is not a regular file")]
     NotAFile,
-    #[error("the PIN file is open to all users; run `chmod o=` on it")]
+    #[error("the PIN file is open to all users")]
     Public,
-    #[error("the environment variable for the PIN is not set; set it, or use a PIN file")]
+    #[error("the environment variable for the PIN is not set")]
     NotSet,
-    #[error("the PIN is empty, longer than 255 bytes, or not UTF-8; correct it")]
+    #[error("the PIN is empty, longer than 255 bytes, or not UTF-8")]
     NoPin,
+}
+
+impl PinError {
+    /// What to do.
+    pub(crate) const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "check its path and permissions",
+            Self::NotAFile => "name the file that holds the PIN",
+            Self::Public => "run `chmod o=` on it",
+            Self::NotSet => "set it, or use a PIN file",
+            Self::NoPin => "correct it",
+        }
+    }
 }
 
 impl PinSource {

@@ -164,6 +164,7 @@ async fn what_fails_on_the_way_to_a_session_is_told_apart() {
         let error = key.check_usable().await.unwrap_err();
         assert_eq!(error.kind(), kind, "{fault:?}: {error}");
         assert!(error.to_string().contains(expected), "{fault:?}: {error}");
+        assert_eq!(error.to_string().matches("; ").count(), 1, "{error}");
         assert!(!format!("{error} {error:?}").contains("sEcReT"));
     }
     let absent = WebIdentityToken::File(PathBuf::from("/nonexistent/token"));

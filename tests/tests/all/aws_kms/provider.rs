@@ -273,6 +273,7 @@ async fn wrong_settings_are_found_before_any_call() {
         let error = kms_options(options).key(&uri(name)).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Misconfigured);
         assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(error.to_string().matches("; ").count(), 1, "{error}");
     }
     // A key of another region is asked for there, whatever the default region is.
     let elsewhere = Kms::default();

@@ -58,6 +58,7 @@ async fn keys_that_cannot_sign_say_why() {
     let signer = open_signer(&arn, options(server.url())).await;
     let version = signer.public_key(Some("2")).await.unwrap_err();
     assert_eq!(version.kind(), Kind::KeyNotFound);
+    assert!(!version.is_key_missing(), "{version}");
 
     let symmetric = open_signer(&account.symmetric_key(HOME), options(server.url())).await;
     assert_eq!(

@@ -156,6 +156,7 @@ fn says_what_a_token_does_not_have() {
                 .await
                 .expect_err("unsupported");
             assert_eq!(error.kind(), Kind::Unsupported, "{spec:?}");
+            assert_eq!(error.to_string().matches("; ").count(), 1, "{error}");
         }
         let day = Some(Duration::from_hours(24));
         for error in [
@@ -170,6 +171,7 @@ fn says_what_a_token_does_not_have() {
                 .expect_err("unsupported"),
         ] {
             assert_eq!(error.kind(), Kind::Unsupported, "{error}");
+            assert_eq!(error.to_string().matches("; ").count(), 1, "{error}");
         }
         admin.set_rotation(&key, None).await.expect("no rotation");
     });

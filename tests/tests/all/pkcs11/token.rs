@@ -134,6 +134,7 @@ fn says_what_is_missing() {
                 .expect_err("no module");
             assert_eq!(error.kind(), Kind::Misconfigured);
             assert!(error.to_string().contains(text), "{error}");
+            assert_eq!(error.to_string().matches("; ").count(), 1, "{error}");
         }
         // Without a login the token shows no private object.
         hsm.session().logout().expect("logged out");
@@ -142,6 +143,7 @@ fn says_what_is_missing() {
         let key = options(anonymous).key(&hsm.key("k")).await.expect("a key");
         let error = key.check_usable().await.expect_err("private");
         assert_eq!(error.kind(), Kind::KeyNotFound);
-        assert!(error.to_string().contains("PIN"), "{error}");
+        assert!(error.remedy().contains("PIN"), "{error}");
+        assert!(error.is_key_missing(), "{error}");
     });
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use anyhow::ensure;
 
-use self::declared::{Declared, Text, declared, literal};
+use self::declared::{Declared, Text, arms, declared};
 use super::{
     cell, head,
     source::{self, Source},
@@ -142,9 +142,9 @@ fn kinds(sources: &[Source]) -> Vec<(String, String, String)> {
         return Vec::new();
     };
     let (names, summaries, advice) = (
-        arms(&source.text, "as_str"),
-        arms(&source.text, "summary"),
-        arms(&source.text, "advice"),
+        arms(&source.text, "fn as_str(self) -> &'static str {"),
+        arms(&source.text, "fn summary(self) -> &'static str {"),
+        arms(&source.text, "fn advice(self) -> &'static str {"),
     );
     let of = |arms: &[(String, String)], kind: &str| {
         arms.iter()
@@ -160,36 +160,6 @@ fn kinds(sources: &[Source]) -> Vec<(String, String, String)> {
             };
             (kind.clone(), of(&names, kind).unwrap_or_default(), text)
         })
-        .collect()
-}
-
-/// The arms `Self::KIND => "text"` of a function.
-fn arms(text: &str, function: &str) -> Vec<(String, String)> {
-    let Some((_, rest)) = text.split_once(&format!("fn {function}(self) -> &'static str {{"))
-    else {
-        return Vec::new();
-    };
-    let body = rest.split("\n    }\n").next().unwrap_or(rest);
-    body.split("Self::")
-        .skip(1)
-        .scan(Vec::new(), |waiting, part| {
-            let name = part
-                .split(|c: char| !c.is_ascii_alphanumeric())
-                .next()
-                .unwrap_or_default();
-            waiting.push(name.to_owned());
-            // `A | B => "text"` is one arm of two kinds.
-            let found = match part.split_once("=>") {
-                Some((_, after)) => {
-                    let text = literal(after.trim_start().trim_start_matches('{'));
-                    let text = text.unwrap_or_default();
-                    waiting.drain(..).map(|name| (name, text.clone())).collect()
-                }
-                None => Vec::new(),
-            };
-            Some(found)
-        })
-        .flatten()
         .collect()
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn context(namespace: &str) -> EncryptionContext {
     EncryptionContext::new(BTreeMap::from(pairs)).unwrap()
 }
 
-/// The kind of a failure, whose text must hold nothing that the service answered.
+/// The kind of a failure, whose text must say once what to do, and hold nothing that the service answered.
 #[track_caller]
 pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> Kind {
     let error = result.map(|_| ()).unwrap_err();
@@ -102,6 +102,7 @@ pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> Kind {
         assert!(!text.contains(word), "{text}");
     }
     assert!(text.contains("cryptoKeys/"), "it names the key: {text}");
+    assert_eq!(error.to_string().matches("; ").count(), 1, "{error}");
     error.kind()
 }
 

@@ -37,7 +37,7 @@ pub(super) fn declared(source: &str) -> Vec<Declared> {
         let header = before.rsplit("\n\n").next().unwrap_or(before);
         let summary = header_summary(header);
         let texts = if has_variants {
-            variants(rest)
+            with_remedies(variants(rest), name, rest)
         } else {
             own_text(header, name, &summary).into_iter().collect()
         };
@@ -104,6 +104,51 @@ fn variants(rest: &str) -> Vec<(String, Text)> {
     found
 }
 
+/// The texts with what to do, where a method `remedy` of the error tells it apart.
+fn with_remedies(texts: Vec<(String, Text)>, name: &str, source: &str) -> Vec<(String, Text)> {
+    let methods = source.split_once(&format!("\nimpl {name} {{\n"));
+    let (_, methods) = methods.unwrap_or_default();
+    let methods = methods.split("\n}\n").next().unwrap_or(methods);
+    let remedies = arms(methods, "fn remedy(&self");
+    let with_remedy = |(variant, text): (String, Text)| {
+        let remedy = remedies.iter().find(|(of, _)| *of == variant);
+        let text = match (text, remedy) {
+            (Text::Words(words), Some((_, remedy))) if !remedy.is_empty() => {
+                Text::Words(format!("{words}; {remedy}"))
+            }
+            (text, _) => text,
+        };
+        (variant, text)
+    };
+    texts.into_iter().map(with_remedy).collect()
+}
+
+/// The arms `Self::VARIANT => "text"` of the function that begins with `start`. A text may be in a `format!`. An arm with
+/// another value has an empty text.
+pub(super) fn arms(source: &str, start: &str) -> Vec<(String, String)> {
+    let Some((_, rest)) = source.split_once(start) else {
+        return Vec::new();
+    };
+    let body = rest.split("\n    }\n").next().unwrap_or(rest);
+    body.split("Self::")
+        .skip(1)
+        .scan(Vec::new(), |waiting, part| {
+            waiting.push(word(part).to_owned());
+            // `A | B => "text"` is one arm of two variants.
+            let found = match part.split_once("=>") {
+                Some((_, after)) => {
+                    let value = after.trim_start().trim_start_matches('{').trim_start();
+                    let text = literal(value.trim_start_matches("format!(")).unwrap_or_default();
+                    waiting.drain(..).map(|name| (name, text.clone())).collect()
+                }
+                None => Vec::new(),
+            };
+            Some(found)
+        })
+        .flatten()
+        .collect()
+}
+
 fn text_of(attribute: &str, inside: &str, summary: &str) -> Text {
     match literal(attribute).filter(|text| has_words(text)) {
         Some(words) => Text::Words(words),
@@ -146,7 +191,7 @@ fn has_words(text: &str) -> bool {
 }
 
 /// The string at the beginning of an attribute's arguments. A line break after `\` joins two parts of it.
-pub(super) fn literal(arguments: &str) -> Option<String> {
+fn literal(arguments: &str) -> Option<String> {
     let inside = arguments.trim_start().strip_prefix('"')?;
     let mut text = String::new();
     let mut characters = inside.chars().peekable();
@@ -282,6 +327,45 @@ pub(super) enum PayloadError {
         assert_eq!(
             (&*error.name, &*error.summary, error.has_variants),
             ("PayloadError", "Why not.", true)
+        );
+    }
+
+    #[test]
+    fn what_to_do_may_be_told_by_a_method() {
+        let source = r#"
+#[derive(thiserror::Error)]
+enum FileError {
+    #[error("{0} is not a folder")]
+    NotAFolder(String),
+    #[error("others can read {0}")]
+    Open(String),
+    #[error("there is no {0}")]
+    NoFile(String),
+    #[error("cannot read it: {0}")]
+    Io(Kind),
+}
+
+impl FileError {
+    fn remedy(&self, create: &str) -> Cow<'static, str> {
+        match self {
+            Self::NotAFolder(_) => "name a folder".into(),
+            Self::Open(path) => {
+                format!("run `chmod 600 {path}`").into()
+            }
+            Self::NoFile(_) => format!("create it: {create}").into(),
+            Self::Io(kind) => of_kind(*kind).into(),
+        }
+    }
+}
+"#;
+        assert_eq!(
+            texts(source),
+            [
+                "NotAFolder: {0} is not a folder; name a folder",
+                "Open: others can read {0}; run `chmod 600 {path}`",
+                "NoFile: there is no {0}; create it: {create}",
+                "Io: cannot read it: {0}",
+            ]
         );
     }
 
