@@ -25,7 +25,7 @@ use super::{
 };
 use temporal_kms::{
     EncryptionContext, KeyAdmin, KeyDetails, KeyGrants, KeyRole, KeySetup as _, KeySpec, KeyUri,
-    KeyVersion, Protection, ProviderError, ProviderErrorKind as Kind, Scheme,
+    KeyVersion, Protection, ProviderError, Scheme,
 };
 
 const DAY: Duration = Duration::from_hours(24);
