@@ -8,6 +8,7 @@ use temporal_kms_codec_proto::{Data, OncePerMetadata, PayloadParts, Room, Shared
 use super::{
     CONCURRENT_CALLS, Codec, Encryption,
     content::{self, serialized},
+    decode::Decrypted,
     message::{self, BatchSealer},
 };
 use crate::{
@@ -172,16 +173,16 @@ impl Codec {
     ) -> Result<(), Error> {
         let sealed = self.read(marker, payload)?;
         // Whether it is authentic shows before it is decompressed.
-        match self.open(sealed, 0, budget).await {
+        match self.decrypt(sealed, budget).await {
             Err(error @ Error::Payload(PayloadError::NotAuthentic)) => Err(error),
             Err(Error::Provider(error)) if error.kind() == ProviderErrorKind::KeyVersionGone => {
                 Err(error.into())
             }
-            Ok(opened) => {
+            Ok(Decrypted::Payload(opened)) => {
                 drop(Plain::new(opened));
                 Ok(())
             }
-            Err(_) => Ok(()),
+            Ok(Decrypted::Compressed(_)) | Err(_) => Ok(()),
         }
     }
 

@@ -13,7 +13,6 @@ use crate::{
     },
     crypto::{
         aead::{NONCE_LEN, TAG_LEN},
-        compression,
         key_schedule::{MessageId, MessageKey},
         message_ids::MessageIds,
         random,
@@ -144,6 +143,13 @@ fn with_header(content: &[u8]) -> Serialized {
     }
 }
 
+/// What an envelope version 2 holds.
+pub(crate) enum Content {
+    Payload(Payload),
+    /// A payload in compressed form, and where it is in the buffer.
+    Compressed(SecretVec, Range<usize>),
+}
+
 /// Opens the `data` of an envelope version 2, whose header has been read already. `data` is taken only when the message
 /// was sealed with this key, so that another key can be tried.
 pub(crate) fn open_v2(
@@ -151,8 +157,7 @@ pub(crate) fn open_v2(
     header: &Header,
     additional: &mut AdditionalData,
     data: &mut SecretVec,
-    max_decompressed: usize,
-) -> Result<Payload, PayloadError> {
+) -> Result<Content, PayloadError> {
     let message_key = key.schedule().message_key(&header.message_id);
     if !message_key.is_committed_to(&header.commitment) {
         return Err(PayloadError::NotAuthentic);
@@ -161,10 +166,9 @@ pub(crate) fn open_v2(
     let plaintext = decrypt_v2(&message_key, additional, &mut data);
     let plaintext = plaintext.ok_or(PayloadError::NotAuthentic)?;
     if header.compressed {
-        let compressed = data.get(plaintext).unwrap_or_default();
-        content::decode(&compression::decompress(compressed, max_decompressed)?)
+        Ok(Content::Compressed(data, plaintext))
     } else {
-        content::take(data, plaintext)
+        content::take(data, plaintext).map(Content::Payload)
     }
 }
 
