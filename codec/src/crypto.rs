@@ -1,6 +1,7 @@
 //! What is computed with keys, without any format or I/O.
 
 pub(crate) mod bounded;
+pub(crate) mod compressing;
 pub(crate) mod compression;
 pub(crate) mod decompression;
 mod hkdf;

@@ -4,9 +4,9 @@ use temporal_kms::support::SecretVec;
 #[cfg(feature = "zstd")]
 use zstd::stream::read::Decoder as FrameDecoder;
 
-use super::bounded::Decompressing;
 #[cfg(feature = "zstd")]
 use super::bounded::{Decoder, Sips, Stream};
+use super::{bounded::Decompressing, compressing::Compressing};
 use crate::{ConfigurationError, PayloadError};
 
 /// Whether payloads are compressed before they are encrypted.
@@ -50,6 +50,22 @@ impl Compression {
         matches!(self, Self::Zstd { min_bytes, .. } if len >= min_bytes)
     }
 
+    /// How many bytes of a plaintext are compressed at once. A longer one takes several steps.
+    pub(crate) const fn step(self) -> usize {
+        match self {
+            Self::None => usize::MAX,
+            Self::Zstd { level, .. } => step(level),
+        }
+    }
+
+    /// Starts to compress a long plaintext in steps.
+    pub(crate) fn start(self, plaintext: SecretVec) -> Option<Compressing> {
+        match self {
+            Self::None => None,
+            Self::Zstd { level, .. } => Compressing::new(plaintext, level, step(level)),
+        }
+    }
+
     /// `plaintext` in compressed form, unless that is not wanted or not shorter.
     pub(crate) fn apply(self, plaintext: &[u8]) -> Option<SecretVec> {
         match self {
@@ -58,6 +74,18 @@ impl Compression {
             }
             _ => None,
         }
+    }
+}
+
+/// How many bytes are compressed at once, so that it takes about 20 ms on a slow machine.
+const fn step(level: i32) -> usize {
+    match level {
+        // 60 MB/s and more.
+        ..=5 => 1 << 20,
+        // 10 MB/s and more.
+        6..=12 => 128 << 10,
+        // 2 MB/s. These levels search for the best of all ways to write a text.
+        _ => 32 << 10,
     }
 }
 

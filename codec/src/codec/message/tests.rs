@@ -93,7 +93,7 @@ fn sealing_gives_the_bytes_of_every_vector() {
             SharedPayload::from(payload.clone()),
             with_sealing_room(payload),
         ] {
-            let sealed = batch.seal_as(message_id, &mut shared).unwrap();
+            let sealed = batch.seal_as(message_id, &mut shared, None).unwrap();
             assert_eq!(hex::encode(&*sealed), case.data, "{}", case.name);
         }
     }
