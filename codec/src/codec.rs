@@ -3,18 +3,20 @@
 pub(crate) mod builder;
 pub(crate) mod content;
 pub(crate) mod decode;
+mod decompression;
 mod encode;
 pub(crate) mod env;
 pub(crate) mod known;
 pub(crate) mod message;
 pub(crate) mod policy;
+pub(crate) mod turns;
 
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use futures::future;
 
-use self::{known::ReadEnvelope, policy::Policy};
+use self::{known::ReadEnvelope, policy::Policy, turns::CompressionTurns};
 use crate::{
     Compression, EncryptionContext, Error, Format, KeyUri, Namespace, StaticKeys,
     dek::{ActiveDek, OpeningKeys, Rest, SealingKeys},
@@ -24,6 +26,8 @@ use crate::{
 
 /// KMS calls that one batch makes at the same time.
 const CONCURRENT_CALLS: usize = 16;
+/// How much work a call does before it lets other tasks run. The unit is the work for a byte that is encrypted.
+pub(crate) const STEP: usize = 1 << 20;
 
 /// Encrypts and decrypts the payloads of one namespace.
 ///
@@ -36,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) format: Format,
     pub(crate) compression: Compression,
     pub(crate) max_decompressed: usize,
+    pub(crate) max_decompressed_total: usize,
+    pub(crate) turns: Option<CompressionTurns>,
     pub(crate) opening: OpeningKeys,
     pub(crate) static_keys: StaticKeys,
     pub(crate) policy: Policy,

@@ -1,7 +1,7 @@
 //! What is computed with keys, without any format or I/O.
 
-#[cfg(any(feature = "zstd", feature = "decompression"))]
-mod bounded;
+pub(crate) mod bounded;
+pub(crate) mod compressing;
 pub(crate) mod compression;
 pub(crate) mod decompression;
 mod hkdf;

@@ -113,6 +113,14 @@ pub enum PayloadError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The payloads of one call become too large by decompression. This one does not fit any more.
+    #[error(
+        "the payloads of this call decompress to more than {limit} bytes together, which is the limit (`max_decompressed_total`); decode fewer at a time, or check the program that wrote them"
+    )]
+    TooLargeTogether {
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// The payload has more layers of encryption than are opened.
     #[error(
         "the payload is encrypted more than {0} times over; find the program that encrypts it again and again"
@@ -230,6 +238,9 @@ mod tests {
                 E::FormatNotAllowed { .. } => &["`direct`", "TEMPORAL_CODEC_DECRYPT_FORMATS"],
                 E::PlaintextRefused => &["not encrypted", "TEMPORAL_CODEC_PLAINTEXT"],
                 E::TooLarge { .. } => &["the wrapped data key", "16384 bytes", "make it smaller"],
+                E::TooLargeTogether { .. } => {
+                    &["64 bytes", "`max_decompressed_total`", "decode fewer"]
+                }
                 E::NestedTooDeep(_) => &["8 times", "find the program"],
                 E::NotTried => &["not tried", "decode it in a request of its own"],
                 E::NoRandomness => &["operating system", "check"],
@@ -262,6 +273,7 @@ mod tests {
                 what: "the wrapped data key",
                 limit: 16384,
             },
+            E::TooLargeTogether { limit: 64 },
             E::NestedTooDeep(8),
             E::NotTried,
             E::NoRandomness,
@@ -277,7 +289,7 @@ mod tests {
     #[test]
     fn every_error_of_a_payload_names_what_is_at_fault_and_what_to_do() {
         let samples = samples();
-        assert_eq!(samples.len(), 16, "a variant has no sample");
+        assert_eq!(samples.len(), 17, "a variant has no sample");
         for (error, names) in samples {
             let text = error.to_string();
             for name in names {

@@ -114,6 +114,7 @@ pub use codec::{
     env::CodecSettings,
     known::{KnownKeys, Undecoded},
     policy::{PlaintextPolicy, RequiredContext},
+    turns::CompressionTurns,
 };
 pub use crypto::compression::Compression;
 pub use dek::{CacheLimits, DekLimits};

@@ -38,7 +38,8 @@ pub struct ServerConfig {
 pub struct Limits {
     /// `max_body`: bytes of one request. Default: 8 MiB, as Temporal's own calls are at most 4 MiB before base64.
     pub max_body: usize,
-    /// `max_answer`: bytes of the payloads in one answer, where decompression makes them larger. Default: 64 MiB.
+    /// `max_answer`: bytes of the payloads in one answer, where decompression makes them larger. What they become on the way may
+    /// be twice as much. Default: 64 MiB.
     pub max_answer: usize,
     /// `max_payloads`: payloads of one request. Default: 1,000.
     pub max_payloads: usize,

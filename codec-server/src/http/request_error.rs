@@ -91,6 +91,10 @@ pub(super) enum RequestError {
         "the decoded payloads are larger than {limit} bytes, which is the limit; ask for fewer at a time"
     )]
     AnswerTooLarge { limit: usize },
+    #[error(
+        "the payloads decompress to more than {limit} bytes together, which is the limit: twice `max_answer`; ask for fewer at a time, or raise `max_answer`"
+    )]
+    DecompressedTooLarge { limit: usize },
     /// The requests together take too much memory.
     #[error("the server is busy; try again in a moment")]
     Busy,
@@ -187,6 +191,7 @@ impl RequestError {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. }
             | Self::AnswerTooLarge { .. }
+            | Self::DecompressedTooLarge { .. }
             | Self::Json(JsonError::TooManyPayloads { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BadNamespace
             | Self::TwoNamespaces
@@ -490,6 +495,7 @@ mod tests {
             RequestError::BodyTooSlow,
             RequestError::BodyBroken,
             RequestError::AnswerTooLarge { limit: 1 },
+            RequestError::DecompressedTooLarge { limit: 2 },
             RequestError::Busy,
             RequestError::NoPlace,
             RequestError::TooSlow,

@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use super::{
     Codec, Encryption, Inner,
     policy::{ContextPolicy, FormatPolicy, PlaintextPolicy, Policy, RequiredContext},
+    turns::CompressionTurns,
 };
 use crate::{
     CacheLimits, Compression, ConfigurationError, DekLimits, EncryptionContext, Error, Format,
@@ -19,6 +20,9 @@ use crate::{
 
 /// Temporal refuses payloads over 2 MiB by default; what was compressed may be larger by far.
 const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
+/// The payloads of one call become at most so many times [`max_decompressed`](CodecBuilder::max_decompressed), or as many times
+/// its default, whichever is more. They stay in memory until all of them are decoded, so no honest call reaches that.
+const TOTAL: usize = 16;
 
 /// Builds a [`Codec`]; made by [`Codec::builder`].
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub struct CodecBuilder {
     required_context: RequiredContext,
     compression: Compression,
     max_decompressed: usize,
+    max_decompressed_total: Option<usize>,
+    turns: Option<CompressionTurns>,
     plaintext: PlaintextPolicy,
     static_keys: StaticKeys,
     decrypt_only: bool,
@@ -58,6 +64,8 @@ impl CodecBuilder {
             required_context: RequiredContext::default(),
             compression: Compression::default(),
             max_decompressed: DEFAULT_MAX_DECOMPRESSED,
+            max_decompressed_total: None,
+            turns: None,
             plaintext: PlaintextPolicy::default(),
             static_keys: StaticKeys::new(),
             decrypt_only: false,
@@ -143,6 +151,23 @@ impl CodecBuilder {
         self
     }
 
+    /// How large the payloads of one call may become by decompression together, in bytes. Default: 1 GiB, or 16 times
+    /// [`max_decompressed`](Self::max_decompressed) if that is more. [`Decoder`](crate::Decoder) has a limit for one request.
+    ///
+    /// Each layer counts when it is decompressed, also where it fails or holds nothing of use. A layer within another
+    /// compressed layer counts 16 times its compressed length beside that. Payloads above the limit fail with
+    /// [`PayloadError::TooLargeTogether`](crate::PayloadError::TooLargeTogether).
+    pub fn max_decompressed_total(mut self, bytes: usize) -> Self {
+        self.max_decompressed_total = Some(bytes);
+        self
+    }
+
+    /// Takes turns with the codecs that share `turns` where a payload is large. Default: no turns.
+    pub fn compression_turns(mut self, turns: &CompressionTurns) -> Self {
+        self.turns = Some(turns.clone());
+        self
+    }
+
     /// What happens to payloads that are not encrypted when they are decoded. Default: [`PlaintextPolicy::Reject`].
     pub fn plaintext_policy(mut self, policy: PlaintextPolicy) -> Self {
         self.plaintext = policy;
@@ -211,6 +236,11 @@ impl CodecBuilder {
             format: self.format,
             compression: self.compression,
             max_decompressed: self.max_decompressed,
+            max_decompressed_total: self.max_decompressed_total.unwrap_or_else(|| {
+                let one = self.max_decompressed.max(DEFAULT_MAX_DECOMPRESSED);
+                one.saturating_mul(TOTAL)
+            }),
+            turns: self.turns,
             counters,
             last_envelope: ArcSwapOption::empty(),
         }))

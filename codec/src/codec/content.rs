@@ -24,6 +24,11 @@ use crate::{
 /// Temporal's payloads have fewer than 20 entries. Entries cost far more memory than bytes of a message: a message of
 /// some megabytes must not become gigabytes.
 pub(crate) const MAX_ENTRIES: usize = 1000;
+/// The most fields of a serialized payload, with those of its entries and those that are unknown. Reading the eight million empty
+/// ones that fit into 16 MiB takes a tenth of a second, in which no other task runs.
+const MAX_FIELDS: usize = 10 * MAX_ENTRIES;
+/// How deep groups are nested at most, as in `prost`.
+const MAX_DEPTH: usize = 100;
 
 /// `message Payload`.
 const METADATA: u32 = 1;
@@ -44,9 +49,7 @@ pub(crate) fn check(payload: &impl PayloadParts) -> Result<(), PayloadError> {
 
 /// Reads a serialized payload.
 pub(crate) fn decode(serialized: &[u8]) -> Result<Payload, PayloadError> {
-    if entries(serialized)? > MAX_ENTRIES {
-        return Err(TOO_MANY_ENTRIES);
-    }
+    check_fields(serialized)?;
     // If the rest is not a payload, what was read is erased. Entries of the metadata are whole, since `prost` would not erase
     // the value of half an entry. It does not erase what a second value replaces, either: no SDK writes such a payload.
     let mut payload = Plain::<Payload>::default();
@@ -178,44 +181,105 @@ const TOO_MANY_ENTRIES: PayloadError = PayloadError::Malformed(
     "it has more than 1,000 entries in its metadata or its external payloads",
 );
 
-/// The larger of the numbers of both kinds of entries, if every entry of the metadata is whole. `prost` reads an entry of a map
-/// from a field of any type, where other readers skip the field.
-fn entries(mut serialized: &[u8]) -> Result<usize, PayloadError> {
+const TOO_MANY_FIELDS: PayloadError = PayloadError::Malformed("it has more than 10,000 fields");
+
+/// Checks that a serialized payload has few entries and few fields, and that every entry of the metadata is whole. `prost` reads an
+/// entry of a map from a field of any type, where other readers skip the field.
+fn check_fields(mut serialized: &[u8]) -> Result<(), PayloadError> {
+    let mut fields = Fields::default();
     let (mut metadata, mut external) = (0, 0);
     while !serialized.is_empty() {
-        let (tag, wire_type) = decode_key(&mut serialized).map_err(|_| NOT_A_PAYLOAD)?;
-        match tag {
-            METADATA if wire_type != WireType::LengthDelimited => return Err(NOT_A_PAYLOAD),
-            METADATA => {
+        let (tag, wire_type) = fields.key(&mut serialized)?;
+        match (tag, wire_type) {
+            (METADATA, WireType::LengthDelimited) => {
                 metadata += 1;
-                check_entry(delimited(&mut serialized)?)?;
-                continue;
+                fields.check_entry(delimited(&mut serialized)?)?;
             }
-            EXTERNAL_PAYLOADS => external += 1,
-            _ => {}
+            (METADATA, _) => return Err(NOT_A_PAYLOAD),
+            (EXTERNAL_PAYLOADS, WireType::LengthDelimited) => {
+                external += 1;
+                fields.check_message(delimited(&mut serialized)?)?;
+            }
+            _ => fields.skip(wire_type, tag, &mut serialized, MAX_DEPTH)?,
         }
-        skip(wire_type, tag, &mut serialized)?;
-    }
-    Ok(metadata.max(external))
-}
-
-/// Whether `prost` would read an entry of the metadata. Entries with groups are refused.
-fn check_entry(mut entry: &[u8]) -> Result<(), PayloadError> {
-    while !entry.is_empty() {
-        let (tag, wire_type) = decode_key(&mut entry).map_err(|_| NOT_A_PAYLOAD)?;
-        match tag {
-            ENTRY_KEY | ENTRY_VALUE if wire_type != WireType::LengthDelimited => {
-                return Err(NOT_A_PAYLOAD);
-            }
-            ENTRY_KEY => {
-                str::from_utf8(delimited(&mut entry)?).map_err(|_| NOT_A_PAYLOAD)?;
-            }
-            // No SDK writes groups, and `prost` counts their depth from outside.
-            _ if wire_type == WireType::StartGroup => return Err(NOT_A_PAYLOAD),
-            _ => skip(wire_type, tag, &mut entry)?,
+        if metadata > MAX_ENTRIES || external > MAX_ENTRIES {
+            return Err(TOO_MANY_ENTRIES);
         }
     }
     Ok(())
+}
+
+/// Counts the fields of a serialized payload.
+struct Fields {
+    left: usize,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self { left: MAX_FIELDS }
+    }
+}
+
+impl Fields {
+    /// The key of the next field.
+    fn key(&mut self, bytes: &mut &[u8]) -> Result<(u32, WireType), PayloadError> {
+        self.left = self.left.checked_sub(1).ok_or(TOO_MANY_FIELDS)?;
+        decode_key(bytes).map_err(|_| NOT_A_PAYLOAD)
+    }
+
+    /// Whether `prost` would read an entry of the metadata. Entries with groups are refused.
+    fn check_entry(&mut self, mut entry: &[u8]) -> Result<(), PayloadError> {
+        while !entry.is_empty() {
+            let (tag, wire_type) = self.key(&mut entry)?;
+            match tag {
+                ENTRY_KEY | ENTRY_VALUE if wire_type != WireType::LengthDelimited => {
+                    return Err(NOT_A_PAYLOAD);
+                }
+                ENTRY_KEY => {
+                    str::from_utf8(delimited(&mut entry)?).map_err(|_| NOT_A_PAYLOAD)?;
+                }
+                // No SDK writes groups, and `prost` counts their depth from outside.
+                _ if wire_type == WireType::StartGroup => return Err(NOT_A_PAYLOAD),
+                _ => self.skip(wire_type, tag, &mut entry, MAX_DEPTH)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the fields of a message.
+    fn check_message(&mut self, mut message: &[u8]) -> Result<(), PayloadError> {
+        while !message.is_empty() {
+            let (tag, wire_type) = self.key(&mut message)?;
+            self.skip(wire_type, tag, &mut message, MAX_DEPTH)?;
+        }
+        Ok(())
+    }
+
+    /// Skips what is behind a key. The fields of a group count.
+    fn skip(
+        &mut self,
+        wire_type: WireType,
+        tag: u32,
+        bytes: &mut &[u8],
+        depth: usize,
+    ) -> Result<(), PayloadError> {
+        if wire_type != WireType::StartGroup {
+            let skipped = skip_field(wire_type, tag, bytes, DecodeContext::default());
+            return skipped.map_err(|_| NOT_A_PAYLOAD);
+        }
+        let depth = depth.checked_sub(1).ok_or(NOT_A_PAYLOAD)?;
+        loop {
+            let (inner_tag, inner_type) = self.key(bytes)?;
+            if inner_type == WireType::EndGroup {
+                return if inner_tag == tag {
+                    Ok(())
+                } else {
+                    Err(NOT_A_PAYLOAD)
+                };
+            }
+            self.skip(inner_type, inner_tag, bytes, depth)?;
+        }
+    }
 }
 
 /// Takes what has its length before it.
@@ -225,10 +289,6 @@ fn delimited<'b>(bytes: &mut &'b [u8]) -> Result<&'b [u8], PayloadError> {
     let (content, rest) = bytes.split_at_checked(length).ok_or(NOT_A_PAYLOAD)?;
     *bytes = rest;
     Ok(content)
-}
-
-fn skip(wire_type: WireType, tag: u32, bytes: &mut &[u8]) -> Result<(), PayloadError> {
-    skip_field(wire_type, tag, bytes, DecodeContext::default()).map_err(|_| NOT_A_PAYLOAD)
 }
 
 #[cfg(test)]
@@ -243,6 +303,30 @@ mod tests {
         for empty in [[0x0a, 0], [0x1a, 0]] {
             assert_eq!(decode(&empty.repeat(1_000_000)), Err(TOO_MANY_ENTRIES));
             assert!(decode(&empty.repeat(MAX_ENTRIES)).is_ok());
+        }
+    }
+
+    #[test]
+    fn millions_of_other_fields_are_refused_before_they_are_read() {
+        let unknown = [0x78_u8, 1];
+        assert!(decode(&unknown.repeat(MAX_FIELDS)).is_ok());
+        let many = unknown.repeat(1_000_000);
+        let length = |field: u8| {
+            let mut start = vec![field];
+            prost::encoding::encode_varint(many.len() as u64, &mut start);
+            start
+        };
+        for message in [
+            many.clone(),
+            // The data, again and again.
+            [0x12, 1, b'x'].repeat(1_000_000),
+            // A group.
+            [&[0x7b][..], &many, &[0x7c]].concat(),
+            // An entry of the metadata, and an external payload.
+            [length(0x0a), many.clone()].concat(),
+            [length(0x1a), many.clone()].concat(),
+        ] {
+            assert_eq!(decode(&message), Err(TOO_MANY_FIELDS));
         }
     }
 
@@ -301,7 +385,8 @@ mod tests {
             let length = u8::try_from(entry.len()).unwrap();
             let serialized = [&[0x0a, length][..], &entry].concat();
             let read = Payload::decode(serialized.as_slice());
-            let (checked, decoded) = (check_entry(&entry), decode(&serialized).ok());
+            let checked = Fields::default().check_entry(&entry);
+            let decoded = decode(&serialized).ok();
             prop_assert_eq!(checked.is_ok(), decoded.is_some());
             // The lowest bits of a tag are the wire type. Here they may be something else.
             let may_have_groups = entry.iter().any(|byte| byte & 7 == 3);
@@ -324,7 +409,7 @@ mod tests {
             b"\x0a\x01k\x12\x02v",
             b"\x12\x01v\x00",
         ] {
-            assert_eq!(entries(&entry(half)), Err(NOT_A_PAYLOAD));
+            assert_eq!(check_fields(&entry(half)), Err(NOT_A_PAYLOAD));
             assert_eq!(decode(&entry(half)), Err(NOT_A_PAYLOAD));
         }
     }

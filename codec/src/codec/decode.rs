@@ -3,21 +3,22 @@
 use std::{fmt, pin::pin, vec};
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use temporal_kms::support::SecretVec;
 use temporal_kms_codec_proto::{Metadata, PayloadParts};
 
 use super::{
     CONCURRENT_CALLS, Codec, content,
+    decompression::{CompressedContent, Decompression, Turn},
     known::{KnownKeys, State, Undecoded},
-    message::{self, AdditionalData},
+    message::{self, AdditionalData, Content},
     policy::PlaintextPolicy,
 };
 use crate::{
     Error, Payload, PayloadError,
-    crypto::decompression,
     dek::{Budget, ExpandedDek},
     format::{
-        Marker, Parsed, compressed::Compressed, direct::Direct, envelope_v1::EnvelopeV1,
-        envelope_v2::EnvelopeV2, static_key::StaticKey,
+        Marker, Parsed, direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2,
+        static_key::StaticKey,
     },
     payload::Plain,
 };
@@ -32,7 +33,7 @@ impl Codec {
     /// # Errors
     /// The first payload's that cannot be decrypted. The payloads after it are not decrypted.
     pub async fn decode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
-        let budget = &self.0.opening.decryption.budget();
+        let budget = &self.budget();
         let (mut decoded, rest) = self.decode_known(payloads);
         if let Some(rest) = rest {
             let mut others = pin!(self.decode_rest(rest, budget));
@@ -53,7 +54,15 @@ impl Codec {
     pub fn decoder(&self) -> Decoder {
         Decoder {
             codec: self.clone(),
-            budget: self.0.opening.decryption.budget(),
+            budget: self.budget(),
+        }
+    }
+
+    fn budget(&self) -> CallBudget {
+        let codec = &self.0;
+        CallBudget {
+            calls: codec.opening.decryption.budget(),
+            decompression: Decompression::new(codec.max_decompressed_total, codec.turns.as_ref()),
         }
     }
 
@@ -82,7 +91,7 @@ impl Codec {
     fn decode_rest<'r>(
         &'r self,
         rest: Rest,
-        budget: &'r Budget,
+        budget: &'r CallBudget,
     ) -> impl Stream<Item = Result<Plain<Payload>, Error>> + 'r {
         let first = std::iter::once(Err(rest.first));
         let others = rest
@@ -99,7 +108,11 @@ impl Codec {
     }
 
     /// Decodes a payload that needs more than a known data key.
-    async fn finish(&self, undecoded: Undecoded, budget: &Budget) -> Result<Plain<Payload>, Error> {
+    async fn finish(
+        &self,
+        undecoded: Undecoded,
+        budget: &CallBudget,
+    ) -> Result<Plain<Payload>, Error> {
         let result = match undecoded.0 {
             State::Given(payload) => self.decode_layers(payload, 0, budget).await,
             State::Opened(content) => self.decode_layers(content, 1, budget).await,
@@ -117,9 +130,9 @@ impl Codec {
         &self,
         payload: Plain<Payload>,
         layers: usize,
-        budget: &Budget,
+        budget: &CallBudget,
     ) -> Result<Plain<Payload>, Error> {
-        let limit = self.0.max_decompressed;
+        let mut opening = Opening::new(budget);
         let mut payload = payload;
         let (mut layers, mut is_authentic) = (layers, layers > 0);
         while let Some(marker) = self.marker(&payload.metadata, &payload.data) {
@@ -129,7 +142,7 @@ impl Codec {
             layers += 1;
             if !is_authentic {
                 let sealed = self.read(marker, payload)?;
-                payload = Plain::new(self.open(sealed, limit, budget).await?);
+                payload = Plain::new(self.open(sealed, &mut opening).await?);
                 is_authentic = marker.encrypts();
                 continue;
             }
@@ -138,7 +151,7 @@ impl Codec {
                 .check_format(marker)
                 .and_then(|()| self.read(marker, Plain::new(payload.clone())));
             let opened = match sealed {
-                Ok(sealed) => self.open(sealed, limit, budget).await,
+                Ok(sealed) => self.open(sealed, &mut opening).await,
                 Err(error) => Err(error.into()),
             };
             match opened {
@@ -221,25 +234,36 @@ impl Codec {
         key.ok_or_else(|| PayloadError::unknown_static_key(id))
     }
 
-    /// Opens what `read` has checked, within what the request may still cost.
-    pub(super) async fn open(
-        &self,
-        sealed: Parsed,
-        max_decompressed: usize,
-        budget: &Budget,
-    ) -> Result<Payload, Error> {
+    /// Opens a layer that `read` has checked, within what the call may still cost.
+    async fn open(&self, sealed: Parsed, opening: &mut Opening<'_>) -> Result<Payload, Error> {
+        if !matches!(sealed, Parsed::Compressed(_) | Parsed::Static(_)) {
+            // While this one waits for a key service, others are decompressed.
+            opening.turn = None;
+        }
+        match self.decrypt(sealed, &opening.budget.calls).await? {
+            Decrypted::Payload(payload) => Ok(payload),
+            Decrypted::Compressed(compressed) => {
+                let max = self.0.max_decompressed;
+                let plain = opening.decompress(&compressed, max).await?;
+                Ok(content::decode(&plain)?)
+            }
+        }
+    }
+
+    /// Decrypts a layer that `read` has checked, and decompresses nothing.
+    pub(super) async fn decrypt(&self, sealed: Parsed, calls: &Budget) -> Result<Decrypted, Error> {
         let decryption = &self.0.opening.decryption;
         match sealed {
-            Parsed::Direct(Direct { key, ciphertext }) => {
-                decryption
-                    .decrypt(&key, &ciphertext, budget, content::decode)
-                    .await
-            }
+            Parsed::Direct(Direct { key, ciphertext }) => decryption
+                .decrypt(&key, &ciphertext, calls, content::decode)
+                .await
+                .map(Decrypted::Payload),
             Parsed::EnvelopeV1(EnvelopeV1 { key, wrapped, data }) => {
                 let open = |key: &ExpandedDek| message::open_v1(key, data.to_vec().into());
                 decryption
-                    .open_v1(key.as_ref(), &wrapped, budget, open)
+                    .open_v1(key.as_ref(), &wrapped, calls, open)
                     .await
+                    .map(Decrypted::Payload)
             }
             Parsed::EnvelopeV2(EnvelopeV2 {
                 header,
@@ -248,19 +272,68 @@ impl Codec {
                 mut data,
             }) => {
                 let mut additional = AdditionalData::new(&context);
-                let open = |key: &ExpandedDek| {
-                    message::open_v2(key, &header, &mut additional, &mut data, max_decompressed)
-                };
-                decryption.open(&recipients, &context, budget, open).await
+                let open =
+                    |key: &ExpandedDek| message::open_v2(key, &header, &mut additional, &mut data);
+                let opened = decryption.open(&recipients, &context, calls, open).await?;
+                Ok(match opened {
+                    Content::Payload(payload) => Decrypted::Payload(payload),
+                    Content::Compressed(buffer, place) => {
+                        Decrypted::Compressed(CompressedContent::frame(buffer, place))
+                    }
+                })
             }
             Parsed::Static(StaticKey { id, data }) => {
-                Ok(message::open_v1(self.static_key(&id)?, data)?)
+                let opened = message::open_v1(self.static_key(&id)?, data)?;
+                Ok(Decrypted::Payload(opened))
             }
-            Parsed::Compressed(Compressed { algorithm, data }) => {
-                let plain = decompression::decompress(algorithm, &data, max_decompressed)?;
-                Ok(content::decode(&plain)?)
-            }
+            Parsed::Compressed(compressed) => Ok(Decrypted::Compressed(compressed.into())),
         }
+    }
+}
+
+/// What is inside of a layer.
+pub(super) enum Decrypted {
+    Payload(Payload),
+    Compressed(CompressedContent),
+}
+
+/// What the payloads of one call may still cost.
+struct CallBudget {
+    calls: Budget,
+    decompression: Decompression,
+}
+
+/// The layers of one payload, while they are opened.
+struct Opening<'b> {
+    budget: &'b CallBudget,
+    /// From the first layer that is decompressed on, until a key service may have to be waited for.
+    turn: Option<Turn<'b>>,
+    /// Whether a layer was compressed.
+    was_compressed: bool,
+}
+
+impl<'b> Opening<'b> {
+    const fn new(budget: &'b CallBudget) -> Self {
+        Self {
+            budget,
+            turn: None,
+            was_compressed: false,
+        }
+    }
+
+    async fn decompress(
+        &mut self,
+        content: &CompressedContent,
+        max: usize,
+    ) -> Result<SecretVec, PayloadError> {
+        let mut turn = match self.turn.take() {
+            Some(turn) => turn,
+            None => self.budget.decompression.turn().await,
+        };
+        let plain = turn.decompress(content, max, self.was_compressed).await;
+        self.turn = Some(turn);
+        self.was_compressed = true;
+        plain
     }
 }
 
@@ -275,12 +348,32 @@ struct Rest {
 /// A payload that cannot be opened may cost a call of the KMS. The calls that one request may waste are bounded, and a
 /// decoder counts them over all its steps. After that it does not try payloads with an unknown data key
 /// ([`PayloadError::NotTried`]). Payloads with a known data key are always opened.
+///
+/// What its payloads become by decompression is bounded and counted over all steps, too. A large payload lets other tasks run
+/// while it is decompressed, and so do many small ones.
 pub struct Decoder {
     codec: Codec,
-    budget: Budget,
+    budget: CallBudget,
 }
 
 impl Decoder {
+    /// How large the payloads of this request may become by decompression together, in bytes, in place of
+    /// [`max_decompressed_total`](crate::CodecBuilder::max_decompressed_total).
+    #[must_use]
+    pub fn with_max_decompressed_total(self, bytes: usize) -> Self {
+        let CallBudget {
+            calls,
+            decompression,
+        } = self.budget;
+        Self {
+            budget: CallBudget {
+                calls,
+                decompression: decompression.with_limit(bytes),
+            },
+            ..self
+        }
+    }
+
     /// Decrypts one payload.
     ///
     /// # Errors
@@ -346,6 +439,7 @@ const fn may_be_a_value(error: &PayloadError) -> bool {
         | PayloadError::FormatNotAllowed { .. } => true,
         PayloadError::PlaintextRefused
         | PayloadError::TooLarge { .. }
+        | PayloadError::TooLargeTogether { .. }
         | PayloadError::NestedTooDeep(_)
         | PayloadError::NotTried
         | PayloadError::NoRandomness

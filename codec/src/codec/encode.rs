@@ -1,13 +1,16 @@
 //! Encoding: a batch under one data key, or one KMS call for each payload.
 
-use std::sync::Arc;
+use std::{sync::Arc, vec};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use temporal_kms::support::SecretVec;
 use temporal_kms_codec_proto::{Data, OncePerMetadata, PayloadParts, Room, SharedPayload};
+use tokio::task::yield_now;
 
 use super::{
-    CONCURRENT_CALLS, Codec, Encryption,
+    CONCURRENT_CALLS, Codec, Encryption, STEP,
     content::{self, serialized},
+    decode::Decrypted,
     message::{self, BatchSealer},
 };
 use crate::{
@@ -26,6 +29,15 @@ enum Slot {
     ToSeal(Plain<Payload>),
     /// Encrypted already.
     Sealed(Payload),
+}
+
+/// How a step of sealing ended.
+enum Step<P: Erase> {
+    Ended,
+    /// Others may run first.
+    Pause,
+    /// A payload is compressed in steps of its own.
+    Large(Plain<P>),
 }
 
 impl Codec {
@@ -89,12 +101,7 @@ impl Codec {
             .count();
         let sealed = match self.0.format {
             _ if count == 0 => slots.into_iter().map(Slot::into_payload).collect(),
-            Format::EnvelopeV1 => {
-                let key = acquire(&self.encryption()?.active_v1, &slots).await?;
-                seal_slots(&key, slots, |payload| {
-                    message::seal_v1(&key.data_key, payload)
-                })?
-            }
+            Format::EnvelopeV1 => self.seal_v1(self.encryption()?, slots).await?,
             Format::Direct => self.encrypt_directly(slots).await?,
             // The builder refuses to write the formats of others.
             _ => self.seal_v2(self.encryption()?, slots).await?,
@@ -120,18 +127,72 @@ impl Codec {
         &self,
         payloads: Vec<P>,
     ) -> Result<Vec<SharedPayload>, Error> {
-        let mut payloads = Plain::new(payloads.into_iter());
+        let payloads = Plain::new(payloads.into_iter());
         let active = &self.encryption()?.active_v2;
         let count = payloads.as_slice().len();
         let bytes = serialized::total_len(payloads.as_slice());
         let key = active.acquire(count as u64, bytes).await?;
-        let mut batch = self.sealer(active, &key, count);
-        let mut sealed = Vec::with_capacity(count);
-        for payload in payloads.by_ref().map(Plain::new) {
-            sealed.push(seal_one(&key, payload, |payload| batch.seal(payload))?);
-        }
+        let sealed = self.seal_in_steps(active, &key, payloads).await?;
         self.0.counters.sealed.add(sealed.len());
         Ok(sealed)
+    }
+
+    /// Seals payloads under one data key, and lets other tasks run after each step.
+    async fn seal_in_steps<P: PayloadParts + Erase>(
+        &self,
+        active: &ActiveDek,
+        key: &ActiveKey,
+        mut payloads: Plain<vec::IntoIter<P>>,
+    ) -> Result<Vec<SharedPayload>, Error> {
+        let mut sealed = Vec::with_capacity(payloads.as_slice().len());
+        loop {
+            match self.seal_step(active, key, &mut payloads, &mut sealed)? {
+                Step::Ended => return Ok(sealed),
+                Step::Pause => yield_now().await,
+                Step::Large(payload) => {
+                    let compressed = self.compress(&*payload).await;
+                    let mut batch = self.sealer(active, key, 1);
+                    let seal = |payload: &mut P| batch.seal_with(payload, compressed);
+                    sealed.push(seal_one(key, payload, seal)?);
+                }
+            }
+        }
+    }
+
+    /// Seals the next payloads, as many as make a step. The ids of their messages must not be kept while the task waits.
+    fn seal_step<P: PayloadParts + Erase>(
+        &self,
+        active: &ActiveDek,
+        key: &ActiveKey,
+        payloads: &mut Plain<vec::IntoIter<P>>,
+        sealed: &mut Vec<SharedPayload>,
+    ) -> Result<Step<P>, PayloadError> {
+        let mut batch = self.sealer(active, key, payloads.as_slice().len());
+        while let Some(payload) = payloads.next().map(Plain::new) {
+            if batch.takes_steps(&*payload) {
+                return Ok(Step::Large(payload));
+            }
+            sealed.push(seal_one(key, payload, |payload| batch.seal(payload))?);
+            if batch.work() >= STEP && !payloads.as_slice().is_empty() {
+                return Ok(Step::Pause);
+            }
+        }
+        Ok(Step::Ended)
+    }
+
+    /// Compresses a large payload, and lets other tasks run meanwhile. `None` when it does not become shorter.
+    async fn compress(&self, payload: &impl PayloadParts) -> Option<SecretVec> {
+        let _turn = match &self.0.turns {
+            Some(turns) => turns.compressing().await,
+            None => None,
+        };
+        let mut compressing = self.0.compression.start(serialized::to_vec(payload))?;
+        loop {
+            yield_now().await;
+            if compressing.step()? {
+                return Some(compressing.into_compressed());
+            }
+        }
     }
 
     /// Tells the payloads that are encrypted already from the others.
@@ -172,17 +233,44 @@ impl Codec {
     ) -> Result<(), Error> {
         let sealed = self.read(marker, payload)?;
         // Whether it is authentic shows before it is decompressed.
-        match self.open(sealed, 0, budget).await {
+        match self.decrypt(sealed, budget).await {
             Err(error @ Error::Payload(PayloadError::NotAuthentic)) => Err(error),
             Err(Error::Provider(error)) if error.kind() == ProviderErrorKind::KeyVersionGone => {
                 Err(error.into())
             }
-            Ok(opened) => {
+            Ok(Decrypted::Payload(opened)) => {
                 drop(Plain::new(opened));
                 Ok(())
             }
-            Err(_) => Ok(()),
+            Ok(Decrypted::Compressed(_)) | Err(_) => Ok(()),
         }
+    }
+
+    async fn seal_v1(
+        &self,
+        encryption: &Encryption,
+        slots: Vec<Slot>,
+    ) -> Result<Vec<Payload>, Error> {
+        let key = acquire(&encryption.active_v1, &slots).await?;
+        let mut sealed = Vec::with_capacity(slots.len());
+        let mut work = 0;
+        for slot in slots {
+            let payload = match slot {
+                Slot::Sealed(payload) => payload,
+                Slot::ToSeal(payload) => {
+                    if work >= STEP {
+                        work = 0;
+                        yield_now().await;
+                    }
+                    let seal = |payload: &mut Payload| message::seal_v1(&key.data_key, payload);
+                    let payload = seal_one(&key, payload, seal)?.into_payload();
+                    work += payload.data.len() + message::WORK_EACH;
+                    payload
+                }
+            };
+            sealed.push(payload);
+        }
+        Ok(sealed)
     }
 
     async fn seal_v2(
@@ -192,8 +280,25 @@ impl Codec {
     ) -> Result<Vec<Payload>, Error> {
         let active = &encryption.active_v2;
         let key = acquire(active, &slots).await?;
-        let mut sealer = self.sealer(active, &key, slots.len());
-        seal_slots(&key, slots, |payload| sealer.seal(payload))
+        let mut new = Plain::new(Vec::<Payload>::with_capacity(slots.len()));
+        let places: Vec<Option<Payload>> = slots
+            .into_iter()
+            .map(|slot| match slot {
+                Slot::Sealed(payload) => Some(payload),
+                Slot::ToSeal(payload) => {
+                    new.push(payload.into_inner());
+                    None
+                }
+            })
+            .collect();
+        let new = Plain::new(new.into_inner().into_iter());
+        let sealed = self.seal_in_steps(active, &key, new).await?;
+        let mut sealed = sealed.into_iter().map(SharedPayload::into_payload);
+        // There are as many empty places as payloads that were sealed.
+        let filled = places
+            .into_iter()
+            .map(|place| place.or_else(|| sealed.next()));
+        Ok(filled.flatten().collect())
     }
 
     /// Seals so many payloads under a data key of `active`.
@@ -264,21 +369,6 @@ async fn acquire(active: &Arc<ActiveDek>, slots: &[Slot]) -> Result<Arc<ActiveKe
             Slot::Sealed(_) => (messages, bytes),
         });
     active.acquire(messages, bytes).await
-}
-
-/// Seals a batch under one data key.
-fn seal_slots(
-    key: &ActiveKey,
-    slots: Vec<Slot>,
-    mut seal: impl FnMut(&mut Payload) -> Result<Data, PayloadError>,
-) -> Result<Vec<Payload>, Error> {
-    slots
-        .into_iter()
-        .map(|slot| match slot {
-            Slot::Sealed(payload) => Ok(payload),
-            Slot::ToSeal(payload) => Ok(seal_one(key, payload, &mut seal)?.into_payload()),
-        })
-        .collect()
 }
 
 /// Seals a payload, and erases what is left of it.

@@ -7,13 +7,15 @@ use temporal_kms_codec_proto::{Data, PayloadParts, Room};
 
 use crate::{
     Compression, EncryptionContext, Payload, PayloadError,
-    codec::content::{
-        self,
-        serialized::{self, Serialized, Serializer},
+    codec::{
+        STEP,
+        content::{
+            self,
+            serialized::{self, Serialized, Serializer},
+        },
     },
     crypto::{
         aead::{NONCE_LEN, TAG_LEN},
-        compression,
         key_schedule::{MessageId, MessageKey},
         message_ids::MessageIds,
         random,
@@ -24,6 +26,9 @@ use crate::{
 
 /// Every message key of envelope version 2 is used once, so its nonce need not differ.
 const NONCE_V2: [u8; NONCE_LEN] = [0; NONCE_LEN];
+
+/// The work for a message beside that for its bytes.
+pub(crate) const WORK_EACH: usize = 1 << 10;
 
 /// What the messages of one context are authenticated with: the header of each, and then the context.
 pub(crate) struct AdditionalData(Vec<u8>);
@@ -56,6 +61,7 @@ pub(crate) struct BatchSealer<'k> {
     max_decompressed: usize,
     ids: MessageIds,
     serializer: Serializer,
+    work: usize,
 }
 
 impl<'k> BatchSealer<'k> {
@@ -68,6 +74,7 @@ impl<'k> BatchSealer<'k> {
             max_decompressed: 0,
             ids: MessageIds::new(messages),
             serializer: Serializer::default(),
+            work: 0,
         }
     }
 
@@ -80,18 +87,44 @@ impl<'k> BatchSealer<'k> {
         }
     }
 
+    /// The work that was done, in bytes: those that were encrypted, and more for those that were compressed.
+    pub(crate) const fn work(&self) -> usize {
+        self.work
+    }
+
+    /// Whether a payload is so long that it is compressed in steps, and then sealed by [`seal_with`](Self::seal_with).
+    pub(crate) fn takes_steps(&self, payload: &impl PayloadParts) -> bool {
+        self.compressible_len(payload)
+            .is_some_and(|len| len > self.compression.step())
+    }
+
     /// The `data` of an envelope. The data of the payload may be taken. The caller erases what is left of it.
     pub(crate) fn seal(&mut self, payload: &mut impl PayloadParts) -> Result<Data, PayloadError> {
+        let compressed = self.compressed(payload);
+        self.seal_with(payload, compressed)
+    }
+
+    /// As [`seal`](Self::seal), for a payload that was compressed before. `None` says that it did not become shorter.
+    pub(crate) fn seal_with(
+        &mut self,
+        payload: &mut impl PayloadParts,
+        compressed: Option<SecretVec>,
+    ) -> Result<Data, PayloadError> {
         let message_id = self.ids.draw()?;
-        self.seal_as(message_id, payload)
+        let data = self.seal_as(message_id, payload, compressed)?;
+        self.work = self
+            .work
+            .saturating_add(data.len())
+            .saturating_add(WORK_EACH);
+        Ok(data)
     }
 
     fn seal_as(
         &mut self,
         message_id: MessageId,
         payload: &mut impl PayloadParts,
+        compressed: Option<SecretVec>,
     ) -> Result<Data, PayloadError> {
-        let compressed = self.compressed(payload);
         let is_compressed = compressed.is_some();
         let Serialized { mut buffer, start } = match compressed {
             Some(compressed) => with_header(&compressed),
@@ -117,13 +150,21 @@ impl<'k> BatchSealer<'k> {
     }
 
     /// The serialized payload in compressed form, unless that is not wanted or not shorter.
-    fn compressed(&self, payload: &impl PayloadParts) -> Option<SecretVec> {
+    fn compressed(&mut self, payload: &impl PayloadParts) -> Option<SecretVec> {
+        let len = self.compressible_len(payload)?;
+        let slowness = (STEP / self.compression.step()).max(1);
+        self.work = self.work.saturating_add(len.saturating_mul(slowness));
+        self.compression.apply(&serialized::to_vec(payload))
+    }
+
+    /// The length of the serialized payload, if it is to be compressed.
+    fn compressible_len(&self, payload: &impl PayloadParts) -> Option<usize> {
         if self.compression == Compression::None {
             return None;
         }
-        let length = serialized::len(payload);
-        let is_wanted = length <= self.max_decompressed && self.compression.applies_to(length);
-        is_wanted.then(|| self.compression.apply(&serialized::to_vec(payload)))?
+        let len = serialized::len(payload);
+        let is_wanted = len <= self.max_decompressed && self.compression.applies_to(len);
+        is_wanted.then_some(len)
     }
 }
 
@@ -144,6 +185,13 @@ fn with_header(content: &[u8]) -> Serialized {
     }
 }
 
+/// What an envelope version 2 holds.
+pub(crate) enum Content {
+    Payload(Payload),
+    /// A payload in compressed form, and where it is in the buffer.
+    Compressed(SecretVec, Range<usize>),
+}
+
 /// Opens the `data` of an envelope version 2, whose header has been read already. `data` is taken only when the message
 /// was sealed with this key, so that another key can be tried.
 pub(crate) fn open_v2(
@@ -151,8 +199,7 @@ pub(crate) fn open_v2(
     header: &Header,
     additional: &mut AdditionalData,
     data: &mut SecretVec,
-    max_decompressed: usize,
-) -> Result<Payload, PayloadError> {
+) -> Result<Content, PayloadError> {
     let message_key = key.schedule().message_key(&header.message_id);
     if !message_key.is_committed_to(&header.commitment) {
         return Err(PayloadError::NotAuthentic);
@@ -161,10 +208,9 @@ pub(crate) fn open_v2(
     let plaintext = decrypt_v2(&message_key, additional, &mut data);
     let plaintext = plaintext.ok_or(PayloadError::NotAuthentic)?;
     if header.compressed {
-        let compressed = data.get(plaintext).unwrap_or_default();
-        content::decode(&compression::decompress(compressed, max_decompressed)?)
+        Ok(Content::Compressed(data, plaintext))
     } else {
-        content::take(data, plaintext)
+        content::take(data, plaintext).map(Content::Payload)
     }
 }
 

@@ -9,6 +9,7 @@ mod outage;
 mod policy;
 mod round_trips;
 mod sealed_already;
+mod steps;
 mod warm;
 
 use std::time::Duration;

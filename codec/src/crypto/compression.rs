@@ -1,9 +1,12 @@
 //! Compression before encryption, and decompression that stops at a limit.
 
-#[cfg(feature = "zstd")]
-use super::bounded::read_to_end;
 use temporal_kms::support::SecretVec;
+#[cfg(feature = "zstd")]
+use zstd::stream::read::Decoder as FrameDecoder;
 
+#[cfg(feature = "zstd")]
+use super::bounded::{Decoder, Sips, Stream};
+use super::{bounded::Decompressing, compressing::Compressing};
 use crate::{ConfigurationError, PayloadError};
 
 /// Whether payloads are compressed before they are encrypted.
@@ -47,6 +50,22 @@ impl Compression {
         matches!(self, Self::Zstd { min_bytes, .. } if len >= min_bytes)
     }
 
+    /// How many bytes of a plaintext are compressed at once. A longer one takes several steps.
+    pub(crate) const fn step(self) -> usize {
+        match self {
+            Self::None => usize::MAX,
+            Self::Zstd { level, .. } => step(level),
+        }
+    }
+
+    /// Starts to compress a long plaintext in steps.
+    pub(crate) fn start(self, plaintext: SecretVec) -> Option<Compressing> {
+        match self {
+            Self::None => None,
+            Self::Zstd { level, .. } => Compressing::new(plaintext, level, step(level)),
+        }
+    }
+
     /// `plaintext` in compressed form, unless that is not wanted or not shorter.
     pub(crate) fn apply(self, plaintext: &[u8]) -> Option<SecretVec> {
         match self {
@@ -55,6 +74,18 @@ impl Compression {
             }
             _ => None,
         }
+    }
+}
+
+/// How many bytes are compressed at once, so that it takes about 20 ms on a slow machine.
+const fn step(level: i32) -> usize {
+    match level {
+        // 60 MB/s and more.
+        ..=5 => 1 << 20,
+        // 10 MB/s and more.
+        6..=12 => 128 << 10,
+        // 2 MB/s. These levels search for the best of all ways to write a text.
+        _ => 32 << 10,
     }
 }
 
@@ -70,12 +101,15 @@ fn compress(_: &[u8], _: i32) -> Option<SecretVec> {
     None
 }
 
-/// Decompresses one frame, at most `limit` bytes.
+/// Starts to decompress one frame, at most to `limit` bytes.
 ///
 /// The frame must fill `compressed`. The writer makes frames without a dictionary and without skippable frames around
 /// them; anything else is refused.
 #[cfg(feature = "zstd")]
-pub(crate) fn decompress(compressed: &[u8], limit: usize) -> Result<SecretVec, PayloadError> {
+pub(crate) fn decompressing(
+    compressed: &[u8],
+    limit: usize,
+) -> Result<Decompressing<'_>, PayloadError> {
     /// 8 MiB, the window that RFC 8878 recommends every decoder to support. A frame cannot make this one reserve more.
     const MAX_WINDOW_LOG: u32 = 23;
     let malformed = |_| MALFORMED;
@@ -83,17 +117,22 @@ pub(crate) fn decompress(compressed: &[u8], limit: usize) -> Result<SecretVec, P
     if !compressed.starts_with(&zstd::zstd_safe::MAGICNUMBER.to_le_bytes()) {
         return Err(MALFORMED);
     }
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)
+    let mut decoder = FrameDecoder::with_buffer(Sips::new(compressed))
         .map_err(malformed)?
         .single_frame();
     decoder.window_log_max(MAX_WINDOW_LOG).map_err(malformed)?;
-    let guess = compressed.len().saturating_mul(4);
-    let plaintext = read_to_end(&mut decoder, guess, limit, MALFORMED)?;
-    decoder.finish_frame().map_err(malformed)?;
-    if decoder.finish().is_empty() {
-        Ok(plaintext)
-    } else {
-        Err(MALFORMED)
+    let stream = Stream::new(decoder, MALFORMED);
+    Ok(Decompressing::new(stream, compressed.len(), limit))
+}
+
+#[cfg(feature = "zstd")]
+impl Decoder for FrameDecoder<'_, Sips<'_>> {
+    fn source(&self) -> &Sips<'_> {
+        self.get_ref()
+    }
+
+    fn refill(&mut self) {
+        self.get_mut().refill();
     }
 }
 
@@ -101,7 +140,7 @@ pub(crate) fn decompress(compressed: &[u8], limit: usize) -> Result<SecretVec, P
 const MALFORMED: PayloadError = PayloadError::Malformed("its content is not one zstd frame");
 
 #[cfg(not(feature = "zstd"))]
-pub(crate) fn decompress(_: &[u8], _: usize) -> Result<SecretVec, PayloadError> {
+pub(crate) fn decompressing(_: &[u8], _: usize) -> Result<Decompressing<'_>, PayloadError> {
     Err(PayloadError::Unsupported(
         "it is compressed, and the feature `zstd` is missing",
     ))
@@ -114,6 +153,11 @@ pub(crate) fn decompress(_: &[u8], _: usize) -> Result<SecretVec, PayloadError> 
 )]
 mod tests {
     use super::*;
+    use crate::crypto::bounded::to_end;
+
+    fn decompress(compressed: &[u8], limit: usize) -> Result<SecretVec, PayloadError> {
+        to_end(decompressing(compressed, limit)?)
+    }
 
     const ZSTD: Compression = Compression::Zstd {
         level: 3,

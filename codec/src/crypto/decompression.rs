@@ -1,7 +1,14 @@
 //! Decompression of what other codecs compressed, which stops at a limit.
 
-use temporal_kms::support::SecretVec;
+#[cfg(feature = "decompression")]
+use std::mem;
 
+#[cfg(feature = "decompression")]
+use flate2::bufread::{GzDecoder, ZlibDecoder};
+
+use super::bounded::Decompressing;
+#[cfg(feature = "decompression")]
+use super::bounded::{Bounded, Decoder, Sips, Steps, Stream};
 use crate::PayloadError;
 
 /// How another codec compresses.
@@ -15,30 +22,34 @@ pub(crate) enum Algorithm {
     Gzip,
 }
 
-/// Decompresses `compressed`, at most to `limit` bytes. Nothing may follow the compressed data.
+/// Starts to decompress `compressed`, at most to `limit` bytes. Nothing may follow the compressed data.
 #[cfg(feature = "decompression")]
-pub(crate) fn decompress(
+pub(crate) fn decompressing(
     algorithm: Algorithm,
     compressed: &[u8],
     limit: usize,
-) -> Result<SecretVec, PayloadError> {
-    match algorithm {
+) -> Result<Decompressing<'_>, PayloadError> {
+    let (source, len) = (Sips::new(compressed), compressed.len());
+    Ok(match algorithm {
         Algorithm::Zlib => {
-            let decoder = flate2::bufread::ZlibDecoder::new(compressed);
-            let rest = flate2::bufread::ZlibDecoder::into_inner;
-            inflate(decoder, compressed.len(), limit, MALFORMED_ZLIB, rest)
+            let decoder = ZlibDecoder::new(source);
+            Decompressing::new(Stream::new(decoder, MALFORMED_ZLIB), len, limit)
         }
         Algorithm::Gzip => {
-            let decoder = flate2::bufread::GzDecoder::new(compressed);
-            let rest = flate2::bufread::GzDecoder::into_inner;
-            inflate(decoder, compressed.len(), limit, MALFORMED_GZIP, rest)
+            let decoder = GzDecoder::new(source);
+            Decompressing::new(Stream::new(decoder, MALFORMED_GZIP), len, limit)
         }
-        Algorithm::Snappy => snappy(compressed, limit),
-    }
+        // It makes room for its length itself.
+        Algorithm::Snappy => Decompressing::new(Snappy::read(compressed)?, 0, limit),
+    })
 }
 
 #[cfg(not(feature = "decompression"))]
-pub(crate) fn decompress(_: Algorithm, _: &[u8], _: usize) -> Result<SecretVec, PayloadError> {
+pub(crate) fn decompressing(
+    _: Algorithm,
+    _: &[u8],
+    _: usize,
+) -> Result<Decompressing<'_>, PayloadError> {
     Err(PayloadError::Unsupported(
         "another codec compressed it, and the feature `decompression` is missing",
     ))
@@ -55,42 +66,61 @@ const MALFORMED_SNAPPY: PayloadError =
     PayloadError::Malformed("its content is not one block of snappy");
 
 #[cfg(feature = "decompression")]
-fn inflate<'c, D: std::io::Read>(
-    mut decoder: D,
-    compressed: usize,
-    limit: usize,
-    malformed: PayloadError,
-    rest: impl FnOnce(D) -> &'c [u8],
-) -> Result<SecretVec, PayloadError> {
-    let guess = compressed.saturating_mul(4);
-    let plain = super::bounded::read_to_end(&mut decoder, guess, limit, malformed.clone())?;
-    if rest(decoder).is_empty() {
-        Ok(plain)
-    } else {
-        Err(malformed)
+impl Decoder for ZlibDecoder<Sips<'_>> {
+    fn source(&self) -> &Sips<'_> {
+        self.get_ref()
+    }
+
+    fn refill(&mut self) {
+        self.get_mut().refill();
     }
 }
 
 #[cfg(feature = "decompression")]
-fn snappy(compressed: &[u8], limit: usize) -> Result<SecretVec, PayloadError> {
-    /// Three bytes of a block become at most 64. A block that claims more is not a block, and gets no memory.
-    const MOST_PER_BYTE: usize = 32;
+impl Decoder for GzDecoder<Sips<'_>> {
+    fn source(&self) -> &Sips<'_> {
+        self.get_ref()
+    }
 
-    let len = snap::raw::decompress_len(compressed).map_err(|_| MALFORMED_SNAPPY)?;
-    if len > compressed.len().saturating_mul(MOST_PER_BYTE) {
-        return Err(MALFORMED_SNAPPY);
+    fn refill(&mut self) {
+        self.get_mut().refill();
     }
-    if len > limit {
-        return Err(PayloadError::TooLarge {
-            what: "the decompressed payload",
-            limit,
-        });
+}
+
+/// A block, which is decompressed at once.
+#[cfg(feature = "decompression")]
+struct Snappy<'c> {
+    block: &'c [u8],
+    /// The length that the block claims to become.
+    len: usize,
+}
+
+#[cfg(feature = "decompression")]
+impl<'c> Snappy<'c> {
+    fn read(block: &'c [u8]) -> Result<Self, PayloadError> {
+        /// Three bytes of a block become at most 64. A block that claims more is not a block, and gets no memory.
+        const MOST_PER_BYTE: usize = 32;
+
+        match snap::raw::decompress_len(block) {
+            Ok(len) if len <= block.len().saturating_mul(MOST_PER_BYTE) => Ok(Self { block, len }),
+            _ => Err(MALFORMED_SNAPPY),
+        }
     }
-    let mut plain = SecretVec::from(vec![0; len]);
-    let written = snap::raw::Decoder::new().decompress(compressed, &mut plain);
-    match written {
-        Ok(written) if written == len => Ok(plain),
-        _ => Err(MALFORMED_SNAPPY),
+}
+
+#[cfg(feature = "decompression")]
+impl Steps for Snappy<'_> {
+    fn step(&mut self, plain: &mut Bounded) -> Result<bool, PayloadError> {
+        let block = mem::take(&mut self.block);
+        let room = plain.whole(self.len)?;
+        match snap::raw::Decoder::new().decompress(block, room) {
+            Ok(written) if written == self.len => Ok(true),
+            _ => Err(MALFORMED_SNAPPY),
+        }
+    }
+
+    fn left(&self) -> usize {
+        self.block.len()
     }
 }
 
@@ -103,8 +133,10 @@ mod tests {
     use std::io::Write as _;
 
     use flate2::Compression;
+    use temporal_kms::support::SecretVec;
 
     use super::*;
+    use crate::crypto::bounded::to_end;
 
     const ALL: [Algorithm; 3] = [Algorithm::Zlib, Algorithm::Snappy, Algorithm::Gzip];
 
@@ -123,6 +155,14 @@ mod tests {
             }
             Algorithm::Snappy => snap::raw::Encoder::new().compress_vec(plain).unwrap(),
         }
+    }
+
+    fn decompress(
+        algorithm: Algorithm,
+        compressed: &[u8],
+        limit: usize,
+    ) -> Result<SecretVec, PayloadError> {
+        to_end(decompressing(algorithm, compressed, limit)?)
     }
 
     #[test]

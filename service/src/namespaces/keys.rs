@@ -2,15 +2,24 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
+    num::NonZeroUsize,
+    sync::{Arc, LazyLock},
+    thread,
 };
 
 use temporal_kms_codec::{
-    Codec, CodecBuilder, Error, KeyUri, Namespace, StaticKeys,
+    Codec, CodecBuilder, CompressionTurns, Error, KeyUri, Namespace, StaticKeys,
     kms::{KeyProvider, Kms},
 };
 
 use super::NamespaceConfig;
+
+/// Large payloads that are compressed, or decompressed, at the same time: as many as the process has threads for requests. The
+/// memory of each is held while other requests run, and no limit of a server counts it.
+static TURNS: LazyLock<CompressionTurns> = LazyLock::new(|| {
+    let threads = thread::available_parallelism();
+    CompressionTurns::new(threads.unwrap_or(NonZeroUsize::MIN))
+});
 
 /// The opened keys of one configuration. Clones share them.
 #[derive(Clone, Debug)]
@@ -74,7 +83,9 @@ impl Keys {
         also_decode: Option<&Namespace>,
     ) -> CodecBuilder {
         let builder = config.builder(namespace.clone());
-        let mut builder = builder.static_keys(self.of_other_codecs.clone());
+        let mut builder = builder
+            .static_keys(self.of_other_codecs.clone())
+            .compression_turns(&TURNS);
         for key in &self.encrypt {
             builder = builder.encrypt_with(key.clone());
         }

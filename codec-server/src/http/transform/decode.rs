@@ -4,7 +4,8 @@ use std::{iter::once, vec};
 
 use futures::{StreamExt as _, stream};
 use temporal_kms_codec::{
-    Decoder, Error, KnownKeys, Payload, PayloadExt as _, SharedPayload, Undecoded, payload::Plain,
+    Decoder, Error, KnownKeys, Payload, PayloadError, PayloadExt as _, SharedPayload, Undecoded,
+    payload::Plain,
 };
 use tokio::task::yield_now;
 
@@ -22,9 +23,13 @@ use crate::config::OnUndecodable;
 
 /// Payloads of one request that are decoded at the same time.
 pub(super) const CONCURRENT: usize = 16;
-/// After so many payloads, or bytes of their answers, a request lets others run.
+/// After so many payloads, or bytes of their answers, a request lets others run. The codec does the same after so many bytes that
+/// it has decompressed.
 const STEP_PAYLOADS: usize = 256;
-const STEP_BYTES: usize = 1 << 20;
+pub(super) const STEP_BYTES: usize = 1 << 20;
+/// The payloads of one answer may decompress to so many times `max_answer`: some are compressed twice, and not all that is
+/// decompressed gets into the answer.
+const DECOMPRESSED_TO_ANSWER: usize = 2;
 /// Placeholders of one request that are explained in the log. A thousand lines would not help.
 const MOST_LOGGED: usize = 8;
 
@@ -34,8 +39,11 @@ impl Request<'_> {
         payloads: Plain<Vec<SharedPayload>>,
         share: &mut Share,
     ) -> Result<Answered, RequestError> {
+        let max_answer = self.limits.max_answer;
+        let max_decompressed = max_answer.saturating_mul(DECOMPRESSED_TO_ANSWER);
         let decoder = self.codec().decoder();
-        let room = Room::new(self.limits.max_answer, share);
+        let decoder = decoder.with_max_decompressed_total(max_decompressed);
+        let room = Room::new(max_answer, share);
         let mut answered = Answered::with_capacity(payloads.len());
         let mut remaining = Plain::new(payloads.into_inner().into_iter());
         let first = loop {
@@ -165,13 +173,17 @@ impl Request<'_> {
         }
     }
 
-    /// After a transient error the payload may be readable soon. It is not answered by a text that looks like a value.
+    /// After a transient error the payload may be readable soon. It is not answered by a text that looks like a value. Neither is
+    /// a payload that would be decoded in a smaller request.
     fn undecodable(
         &self,
         index: usize,
         key: Option<String>,
         error: Error,
     ) -> Result<Payload, RequestError> {
+        if let Error::Payload(PayloadError::TooLargeTogether { limit }) = error {
+            return Err(RequestError::DecompressedTooLarge { limit });
+        }
         match self.namespace.on_undecodable {
             OnUndecodable::Placeholder if !error.is_transient() => {
                 if index < MOST_LOGGED {

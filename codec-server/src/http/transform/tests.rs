@@ -1,6 +1,6 @@
 //! What a key management service's failures make of a request.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use http_body_util::BodyExt as _;
@@ -8,12 +8,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use temporal_kms::faulty::{Answer, FaultyKey};
 use temporal_kms_codec::{
-    Compression, Namespace, Payload, PlaintextPolicy,
+    Compression, Format, Namespace, Payload, PlaintextPolicy,
     kms::{KeyProvider, ProviderErrorKind, local::LocalKeyring},
 };
 use tokio::time::timeout;
 
-use super::{decode::CONCURRENT, *};
+use super::{
+    decode::{CONCURRENT, STEP_BYTES},
+    *,
+};
 use crate::{config::OnUndecodable, http::memory::Memory};
 
 fn served(key: Arc<dyn KeyProvider>, on_undecodable: OnUndecodable) -> NamespaceCodec {
@@ -374,5 +377,91 @@ async fn payloads_behind_an_unknown_data_key_stay_within_the_answer_and_one_payl
         );
         // The first one, and two large ones: the second exceeds the limit.
         assert_eq!(codec.stats().opened - before, 3, "{compression:?}");
+    }
+}
+
+/// Ends some work, and counts how often it let other requests run.
+async fn pauses<T>(work: impl Future<Output = T>) -> (usize, T) {
+    let mut work = pin!(work);
+    let mut polls = 0;
+    let done = poll_fn(|context| {
+        polls += 1;
+        work.as_mut().poll(context)
+    })
+    .await;
+    (polls - 1, done)
+}
+
+/// 95 bytes that become a payload with an unknown field of 1 MiB, and so nothing: gzip within gzip.
+const BOMB: &str = "H4sIAAAAAAACA+MS5+JIzUvOT8nMSxfiTsrMSyyq1E+vyiwQWsAh383BAAJMzG8POvIyMHCwKMy+efrN9kyO/QdSdjOMglEwCkYckON7b2cYy8AgwAAAsv6qdDwEAAA=";
+
+#[tokio::test]
+async fn what_becomes_nothing_by_decompression_counts_and_lets_others_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = LocalKeyring::open(folder.path());
+    let payload = format!(r#"{{"metadata":{{"encoding":"YmluYXJ5L2d6aXA="}},"data":"{BOMB}"}}"#);
+    let body = format!(r#"{{"payloads":[{}]}}"#, vec![payload; 100].join(","));
+    let limits = Limits {
+        max_answer: 2 << 20,
+        ..Limits::default()
+    };
+    for on_undecodable in [OnUndecodable::Fail, OnUndecodable::Placeholder] {
+        let codec = Codec::builder(Namespace::new("default").unwrap())
+            .encrypt_with(keys.key_or_create("default").unwrap())
+            .decrypt_formats([Format::Envelope, Format::Gzip])
+            .plaintext_policy(PlaintextPolicy::Allow)
+            .max_decompressed(1 << 20)
+            .build()
+            .unwrap();
+        let served = NamespaceCodec::new(codec.clone(), on_undecodable);
+        let run = run_within(&served, Operation::Decode, body.as_bytes(), &limits);
+        let (paused, refusal) = pauses(run).await;
+        let refusal = refusal.unwrap_err();
+        let expected = 2 * limits.max_answer;
+        assert!(
+            matches!(refusal, RequestError::DecompressedTooLarge { limit } if limit == expected),
+            "{refusal}"
+        );
+        assert_eq!(refusal.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        // Three became nothing. The fourth would have been too much.
+        assert_eq!(codec.stats().passed_through, 3);
+        assert!(paused >= 3, "{paused}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_request_is_worked_on_in_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = LocalKeyring::open(folder.path());
+    let zstd = Compression::Zstd {
+        level: 3,
+        min_bytes: 1,
+    };
+    for compression in [Compression::None, zstd] {
+        let codec = Codec::builder(Namespace::new("default").unwrap())
+            .encrypt_with(keys.key_or_create("default").unwrap())
+            .compression(compression)
+            .build()
+            .unwrap();
+        let served = NamespaceCodec::new(codec, OnUndecodable::Fail);
+        let large = Payload {
+            data: vec![b'a'; STEP_BYTES + 1],
+            ..Payload::default()
+        };
+        let body = json::write_payloads(&vec![large.clone(); 4]);
+        let (paused, done) = pauses(run(&served, Operation::Encode, &body)).await;
+        let sealed = text(done.unwrap()).await;
+        assert!(paused >= 3, "{compression:?}: {paused}");
+        let (paused, done) = pauses(run(&served, Operation::Decode, &sealed)).await;
+        assert!(paused >= 3, "{compression:?}: {paused}");
+        let decoded = text(done.unwrap()).await;
+        let decoded = json::parse_payloads(&decoded, &json::Limits::new(4)).unwrap();
+        assert_eq!(decoded.payloads.len(), 4);
+        assert!(
+            decoded
+                .payloads
+                .iter()
+                .all(|payload| payload.data == large.data)
+        );
     }
 }

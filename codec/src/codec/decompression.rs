@@ -1,0 +1,183 @@
+//! What the payloads of one call may become by decompression, and when they let other tasks run.
+//!
+//! A payload of a few hundred bytes can take the time of sixteen megabytes and become nothing, or fail in the end. So bytes count
+//! when they are made, before anything reads them. Compressed data count too where they were compressed themselves. What is
+//! compressed well does not become shorter once more, so such data are seldom what a codec wrote.
+
+use std::ops::Range;
+
+use temporal_kms::support::SecretVec;
+use tokio::{
+    sync::{Mutex, MutexGuard, SemaphorePermit},
+    task::yield_now,
+};
+
+use super::{STEP, turns::CompressionTurns};
+use crate::{
+    PayloadError,
+    crypto::{
+        bounded::Decompressing,
+        compression,
+        decompression::{self, Algorithm},
+    },
+    format::compressed::Compressed,
+};
+
+/// The work for a compressed byte, where that for a byte that is made of it is 1. A byte of deflate that becomes nothing, such
+/// as one in the table of codes of an empty block, takes more than 100 ns.
+const INPUT_WEIGHT: usize = 16;
+/// The work for data that cannot be decompressed to their end.
+const FAILURE: usize = 64 << 10;
+
+/// The content of a payload in compressed form.
+pub(super) struct CompressedContent {
+    /// That of another codec. This one writes zstd.
+    algorithm: Option<Algorithm>,
+    buffer: SecretVec,
+    /// Where it is in the buffer.
+    place: Range<usize>,
+}
+
+impl CompressedContent {
+    /// One frame of zstd, which is the content of an envelope version 2.
+    pub(super) const fn frame(buffer: SecretVec, place: Range<usize>) -> Self {
+        Self {
+            algorithm: None,
+            buffer,
+            place,
+        }
+    }
+
+    /// The compressed bytes.
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.place.clone()).unwrap_or_default()
+    }
+
+    fn start(&self, limit: usize) -> Result<Decompressing<'_>, PayloadError> {
+        match self.algorithm {
+            Some(algorithm) => decompression::decompressing(algorithm, self.bytes(), limit),
+            None => compression::decompressing(self.bytes(), limit),
+        }
+    }
+}
+
+impl From<Compressed> for CompressedContent {
+    fn from(Compressed { algorithm, data }: Compressed) -> Self {
+        Self {
+            algorithm: Some(algorithm),
+            place: 0..data.len(),
+            buffer: data,
+        }
+    }
+}
+
+/// What the payloads of one call may become by decompression.
+pub(super) struct Decompression {
+    limit: usize,
+    turns: Option<CompressionTurns>,
+    spent: Mutex<Spent>,
+}
+
+#[derive(Default)]
+struct Spent {
+    /// Of the limit.
+    bytes: usize,
+    /// Since other tasks ran last.
+    work: usize,
+}
+
+impl Decompression {
+    pub(super) fn new(limit: usize, turns: Option<&CompressionTurns>) -> Self {
+        Self {
+            limit,
+            turns: turns.cloned(),
+            spent: Mutex::default(),
+        }
+    }
+
+    /// The same with another limit.
+    pub(super) fn with_limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Waits until no other payload of the call is being decompressed. All of them are work for one task. If they ran side by
+    /// side, each would keep its memory while it lets others run.
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        Turn {
+            limit: self.limit,
+            spent: self.spent.lock().await,
+            turns: self.turns.as_ref(),
+            permit: None,
+        }
+    }
+}
+
+/// The turn of one payload.
+pub(super) struct Turn<'d> {
+    limit: usize,
+    spent: MutexGuard<'d, Spent>,
+    turns: Option<&'d CompressionTurns>,
+    /// Of a large payload.
+    permit: Option<SemaphorePermit<'d>>,
+}
+
+impl Turn<'_> {
+    /// Decompresses content to at most `max` bytes. `is_nested` tells that it was compressed itself.
+    pub(super) async fn decompress(
+        &mut self,
+        content: &CompressedContent,
+        max: usize,
+        is_nested: bool,
+    ) -> Result<SecretVec, PayloadError> {
+        if is_nested {
+            let work = content.bytes().len().saturating_mul(INPUT_WEIGHT);
+            self.spent.bytes = self.spent.bytes.saturating_add(work);
+        }
+        let left = self.limit.saturating_sub(self.spent.bytes);
+        if left == 0 {
+            return Err(self.exhausted());
+        }
+        let most = max.min(left);
+        let mut decompressing = content.start(most)?;
+        loop {
+            self.let_others_run(is_nested || decompressing.made() > 0)
+                .await;
+            let step = decompressing.step();
+            let work = step.read.saturating_mul(INPUT_WEIGHT);
+            self.spent.bytes = self.spent.bytes.saturating_add(step.made);
+            self.work(work.saturating_add(step.made));
+            match step.is_last {
+                Ok(true) => return Ok(decompressing.into_plain()),
+                Ok(false) => {}
+                Err(error) => {
+                    self.work(FAILURE);
+                    let is_ours = matches!(error, PayloadError::TooLarge { .. }) && most < max;
+                    return Err(if is_ours { self.exhausted() } else { error });
+                }
+            }
+        }
+    }
+
+    /// Lets other tasks run, if enough work was done.
+    async fn let_others_run(&mut self, has_memory: bool) {
+        if self.spent.work < STEP {
+            return;
+        }
+        if has_memory
+            && self.permit.is_none()
+            && let Some(turns) = self.turns
+        {
+            self.permit = turns.decompressing().await;
+        }
+        self.spent.work = 0;
+        yield_now().await;
+    }
+
+    fn work(&mut self, work: usize) {
+        self.spent.work = self.spent.work.saturating_add(work);
+    }
+
+    const fn exhausted(&self) -> PayloadError {
+        PayloadError::TooLargeTogether { limit: self.limit }
+    }
+}
