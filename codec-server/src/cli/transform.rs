@@ -188,7 +188,9 @@ async fn apply(
             Failure::new(Status::of(&error), message)
         });
     }
-    let results = codec.decode_each(payloads.clone()).await;
+    // The file of the person who runs the command may become as large as memory allows.
+    let unbounded = codec.decoder().with_max_decompressed_total(usize::MAX);
+    let results = unbounded.decode_each(payloads.clone()).await;
     let decoded = input.indices().into_iter().zip(payloads).zip(results);
     let decoded = decoded.map(|((index, old), result)| {
         result.unwrap_or_else(|error| {

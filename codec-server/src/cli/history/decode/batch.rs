@@ -146,9 +146,11 @@ impl Batch {
     }
 }
 
-/// Decodes payloads. Those that were not tried because of others beside them are tried again, each alone.
+/// Decodes payloads. Those that were not tried because of others beside them are tried again, each alone. A history of the
+/// person who runs the command may become as large as memory allows.
 async fn decode_all(codec: &Codec, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
-    let mut results = codec.decode_each(payloads.clone()).await;
+    let decoder = codec.decoder().with_max_decompressed_total(usize::MAX);
+    let mut results = decoder.decode_each(payloads.clone()).await;
     for (result, payload) in results.iter_mut().zip(payloads) {
         if matches!(result, Err(Error::Payload(PayloadError::NotTried))) {
             *result = codec.decoder().decode(payload).await;
