@@ -66,7 +66,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-/// A server with one namespace and a new local key.
+/// A server with a new local key and three namespaces: one with defaults, one that compresses as much as it can, and one that
+/// decompresses what other codecs wrote.
 fn configuration(folder: &Path) -> anyhow::Result<LoadedConfig> {
     let (keyring, file) = (folder.join("keyring"), folder.join("codec.toml"));
     LocalKeyring::open(&keyring).key_or_create("default")?;
@@ -74,7 +75,11 @@ fn configuration(folder: &Path) -> anyhow::Result<LoadedConfig> {
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n\
          [keys]\nlocal_keyring = {keyring:?}\n\
-         [namespaces.default]\nencrypt = [\"local://default\"]\n"
+         [namespaces.default]\nencrypt = [\"local://default\"]\n\
+         [namespaces.compressing]\nencrypt = [\"local://default\"]\n\
+         compression = \"zstd\"\ncompression_level = 19\n\
+         [namespaces.decompressing]\nencrypt = [\"local://default\"]\n\
+         decrypt_formats = [\"envelope\", \"gzip\"]\non_undecodable = \"placeholder\"\n"
     );
     fs::write(&file, text)?;
     Ok(LoadedConfig::from_file(&file)?)

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use axum::{body::Body, response::Response};
 use futures::future::poll_fn;
 use hyper::{Request, StatusCode, body::Bytes};
@@ -10,7 +10,7 @@ use serde::Serialize;
 use temporal_kms_codec_server::bench::Handler;
 use tokio::time::Instant;
 
-use crate::bodies::hostile;
+use crate::bodies::{self, Compressed, hostile};
 
 const MIB: usize = 1 << 20;
 /// The last one is the longest that the codec server takes by default.
@@ -33,34 +33,70 @@ pub(crate) async fn measure(handler: &Handler) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for longest in LENGTHS {
         for (name, text) in hostile(longest) {
-            rows.push(row(handler, "encode", name, text.clone().into()).await?);
+            rows.push(row(handler, ENCODE, name, text.clone().into()).await?);
             let sealed = match rows.last() {
                 // What was encoded is decoded. What was refused is sent as it is.
-                Some(row) if row.status == 200 => {
-                    let (response, _) = send(handler, "encode", text.into()).await?;
-                    axum::body::to_bytes(response.into_body(), usize::MAX).await?
-                }
+                Some(row) if row.status == 200 => answer(handler, ENCODE, text.into()).await?,
                 _ => text.into(),
             };
             if sealed.len() <= 8 * MIB {
-                rows.push(row(handler, "decode", name, sealed).await?);
+                rows.push(row(handler, DECODE, name, sealed).await?);
             }
         }
+    }
+    for body in compressed(handler).await? {
+        let to = To {
+            namespace: body.namespace,
+            operation: body.operation,
+        };
+        rows.push(row(handler, to, body.name, body.text.into()).await?);
     }
     println!("{}", serde_json::to_string(&rows)?);
     Ok(())
 }
 
-async fn row(
-    handler: &Handler,
+/// Bodies for namespaces that compress and decompress.
+async fn compressed(handler: &Handler) -> anyhow::Result<Vec<Compressed>> {
+    let mut bodies = vec![bodies::words(8 * MIB)];
+    bodies.extend(bodies::bombs());
+    let spaces = "ICAg".repeat(2 * MIB - 64);
+    let spaces = format!(r#"{{"payloads":[{{"data":"{spaces}"}}]}}"#);
+    let to = To {
+        namespace: "compressing",
+        ..ENCODE
+    };
+    let sealed = answer(handler, to, spaces.into()).await?;
+    let sealed = std::str::from_utf8(&sealed)?;
+    bodies.push(bodies::repeated(sealed).context("the answer has another form")?);
+    Ok(bodies)
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy)]
+struct To {
+    namespace: &'static str,
     operation: &'static str,
-    name: &'static str,
-    body: Bytes,
-) -> anyhow::Result<Row> {
+}
+
+const ENCODE: To = To {
+    namespace: "default",
+    operation: "encode",
+};
+const DECODE: To = To {
+    namespace: "default",
+    operation: "decode",
+};
+
+async fn answer(handler: &Handler, to: To, body: Bytes) -> anyhow::Result<Bytes> {
+    let (response, _) = send(handler, to, body).await?;
+    Ok(axum::body::to_bytes(response.into_body(), usize::MAX).await?)
+}
+
+async fn row(handler: &Handler, to: To, name: &'static str, body: Bytes) -> anyhow::Result<Row> {
     let bytes = body.len();
     let (mut status, mut shortest) = (StatusCode::OK, None::<Polls>);
     for _ in 0..TIMES {
-        let (response, polls) = send(handler, operation, body.clone()).await?;
+        let (response, polls) = send(handler, to, body.clone()).await?;
         status = response.status();
         let is_shorter = shortest.is_none_or(|best| polls.longest < best.longest);
         if is_shorter {
@@ -69,7 +105,7 @@ async fn row(
     }
     let shortest = shortest.unwrap_or_default();
     Ok(Row {
-        operation,
+        operation: to.operation,
         body: name,
         bytes,
         status: status.as_u16(),
@@ -85,15 +121,11 @@ struct Polls {
 }
 
 /// Sends one request to the handler, and measures each poll.
-async fn send(
-    handler: &Handler,
-    operation: &str,
-    body: Bytes,
-) -> anyhow::Result<(Response, Polls)> {
-    let request = Request::post(format!("/{operation}"))
+async fn send(handler: &Handler, to: To, body: Bytes) -> anyhow::Result<(Response, Polls)> {
+    let request = Request::post(format!("/{}", to.operation))
         .header("Host", "127.0.0.1")
         .header("Content-Type", "application/json")
-        .header("X-Namespace", "default")
+        .header("X-Namespace", to.namespace)
         .body(Body::from(body))?;
     let mut answer = pin!(handler.answer(request));
     let mut polls = Polls::default();
@@ -108,7 +140,8 @@ async fn send(
     .await;
     ensure!(
         !response.status().is_server_error(),
-        "{operation} answered {}",
+        "{} answered {}",
+        to.operation,
         response.status()
     );
     Ok((response, polls))
