@@ -189,8 +189,8 @@ async fn apply(
         });
     }
     // The file of the person who runs the command may become as large as memory allows.
-    let decoder = codec.decoder().with_max_decompressed_total(usize::MAX);
-    let results = decoder.decode_each(payloads.clone()).await;
+    let unbounded = codec.decoder().with_max_decompressed_total(usize::MAX);
+    let results = unbounded.decode_each(payloads.clone()).await;
     let decoded = input.indices().into_iter().zip(payloads).zip(results);
     let decoded = decoded.map(|((index, old), result)| {
         result.unwrap_or_else(|error| {
