@@ -118,7 +118,15 @@ fn lints(workspace: &Workspace) -> anyhow::Result<()> {
     cargo(
         workspace,
         &[&workspace_lints[..], &["-D", "warnings"]].concat(),
-    )
+    )?;
+    // Most fuzz targets take too long to build here, but they must compile. Most of their dependencies were checked above.
+    let mut fuzz_lints = workspace.cargo();
+    fuzz_lints
+        .args(["clippy", "--all-features", "--locked"])
+        .args(["--manifest-path", fuzz::MANIFEST, "--target-dir"])
+        .arg(workspace.target())
+        .args(["--", "-D", "warnings"]);
+    step::loudly(fuzz_lints)
 }
 
 fn documentation(workspace: &Workspace) -> anyhow::Result<()> {
