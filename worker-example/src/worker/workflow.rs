@@ -15,7 +15,7 @@ mod webhook;
 pub(crate) use webhook::ClaudeTaskWebhook;
 
 use std::{
-    panic::{AssertUnwindSafe, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     time::Duration,
 };
 
@@ -66,25 +66,14 @@ impl ClaudeTask {
         ctx: &mut WorkflowContext<Self>,
         input: TaskInput,
     ) -> WorkflowResult<TaskResult> {
-        let task = ctx.workflow_id().to_owned();
-        if input.task_id() != Some(task.as_str()) {
-            return Err(for_another_task(&task).into());
-        }
-        without_message(async {
-            if ctx.patched(STEPS) {
-                steps::run(ctx, &task, input).await
-            } else {
-                legacy::run(ctx, &task, input).await
-            }
-        })
-        .await
+        without_message(run(ctx, input)).await
     }
 
     /// The newest events of a task that has ended. Followers ask for them because heartbeats end with the activity.
     #[query]
     #[must_use]
     pub fn last_progress(&self, _ctx: &WorkflowContextView) -> Progress {
-        self.last.clone()
+        handle(|| self.last.clone())
     }
 
     /// Cancels the task, as a cancellation in Temporal does, and answers whether it does. `task` must be the task's id: the
@@ -95,12 +84,14 @@ impl ClaudeTask {
         reason = "the SDK gives updates values"
     )]
     pub fn cancel(&mut self, ctx: &mut SyncWorkflowContext<Self>, task: String) -> bool {
-        let is_meant = task == ctx.workflow_id();
-        if is_meant {
-            self.is_cancelled = true;
-            ctx.cancellation_token().cancel();
-        }
-        is_meant
+        handle(|| {
+            let is_meant = task == ctx.workflow_id();
+            if is_meant {
+                self.is_cancelled = true;
+                ctx.cancellation_token().cancel();
+            }
+            is_meant
+        })
     }
 
     /// A connection follows the task, beside the one that started it.
@@ -110,9 +101,11 @@ impl ClaudeTask {
         ctx: &mut SyncWorkflowContext<Self>,
         follower: Follower,
     ) {
-        if follower.is_of(ctx.workflow_id()) {
-            self.followers.join(follower);
-        }
+        handle(|| {
+            if follower.is_of(ctx.workflow_id()) {
+                self.followers.join(follower);
+            }
+        });
     }
 
     /// A connection that followed the task was lost. The task is cancelled with the last one.
@@ -126,25 +119,44 @@ impl ClaudeTask {
         ctx: &mut SyncWorkflowContext<Self>,
         follower: Follower,
     ) {
-        if follower.is_of(ctx.workflow_id()) && self.followers.leave(&follower) {
-            self.is_cancelled = true;
-            ctx.cancellation_token().cancel();
-        }
+        handle(|| {
+            if follower.is_of(ctx.workflow_id()) && self.followers.leave(&follower) {
+                self.is_cancelled = true;
+                ctx.cancellation_token().cancel();
+            }
+        });
     }
 
     /// How far the task is, and whether it goes on. A query is answered after all signals before it.
     #[query]
     #[must_use]
     pub fn state(&self, ctx: &WorkflowContextView) -> TaskState {
-        TaskState::new(ctx.workflow_id(), self.step, &self.last, self.is_cancelled)
+        handle(|| TaskState::new(ctx.workflow_id(), self.step, &self.last, self.is_cancelled))
     }
 }
 
-/// The message of a panic in `work` is replaced. The SDK logs it, and tells it to Temporal unencrypted.
+async fn run(ctx: &WorkflowContext<ClaudeTask>, input: TaskInput) -> WorkflowResult<TaskResult> {
+    let task = ctx.workflow_id().to_owned();
+    if input.task_id() != Some(task.as_str()) {
+        return Err(for_another_task(&task).into());
+    }
+    if ctx.patched(STEPS) {
+        steps::run(ctx, &task, input).await
+    } else {
+        legacy::run(ctx, &task, input).await
+    }
+}
+
+/// Replaces the message of a panic in `work`. Without this, the SDK would log it and send it to Temporal unencrypted.
 fn without_message<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     AssertUnwindSafe(work)
         .catch_unwind()
         .map(|done| done.unwrap_or_else(|_| resume_unwind(Box::new(PANICKED))))
+}
+
+/// As [`without_message`], for a query, a signal or an update.
+fn handle<T>(work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| resume_unwind(Box::new(PANICKED)))
 }
 
 fn until_begun() -> RetryPolicy {
@@ -179,5 +191,10 @@ mod tests {
         let panic = AssertUnwindSafe(work).catch_unwind().await.unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&PANICKED));
         assert_eq!(without_message(async { 7 }).await, 7);
+
+        let work = || handle(|| fail("sk-ant-secret"));
+        let panic = catch_unwind(work).unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&PANICKED));
+        assert_eq!(handle(|| 7), 7);
     }
 }

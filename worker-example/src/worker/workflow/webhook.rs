@@ -11,7 +11,7 @@ use temporalio_sdk::{
     WorkflowCancellationToken, WorkflowContext, WorkflowResult,
 };
 
-use super::ClaudeTask;
+use super::{ClaudeTask, without_message};
 use crate::worker::steps::{Delivery, DeliveryActivities, delivery_queue};
 
 /// How long Temporal tries at most. A worker gives up earlier, as its operator says.
@@ -34,22 +34,29 @@ impl ClaudeTaskWebhook {
         ctx: &mut WorkflowContext<Self>,
         delivery: Delivery,
     ) -> WorkflowResult<()> {
-        let retries = RetryPolicy::builder()
-            .initial_interval(FIRST_PAUSE)
-            .maximum_interval(LONGEST_PAUSE)
-            .build();
-        let timeouts = ActivityCloseTimeouts::ScheduleAndStartToClose {
-            schedule_to_close: LONGEST,
-            start_to_close: ATTEMPT,
-        };
-        let options = ActivityOptions::with_close_timeouts(timeouts)
-            .task_queue(delivery_queue(ctx.task_queue()))
-            .retry_policy(retries)
-            .build();
-        ctx.execute_activity(DeliveryActivities::send_webhook, delivery, options)
-            .await?;
-        Ok(())
+        without_message(deliver(ctx, delivery)).await
     }
+}
+
+async fn deliver(
+    ctx: &WorkflowContext<ClaudeTaskWebhook>,
+    delivery: Delivery,
+) -> WorkflowResult<()> {
+    let retries = RetryPolicy::builder()
+        .initial_interval(FIRST_PAUSE)
+        .maximum_interval(LONGEST_PAUSE)
+        .build();
+    let timeouts = ActivityCloseTimeouts::ScheduleAndStartToClose {
+        schedule_to_close: LONGEST,
+        start_to_close: ATTEMPT,
+    };
+    let options = ActivityOptions::with_close_timeouts(timeouts)
+        .task_queue(delivery_queue(ctx.task_queue()))
+        .retry_policy(retries)
+        .build();
+    ctx.execute_activity(DeliveryActivities::send_webhook, delivery, options)
+        .await?;
+    Ok(())
 }
 
 /// Starts the delivery of a task's webhook, and does not wait for its end. Returns the id of its workflow, or why it was not
