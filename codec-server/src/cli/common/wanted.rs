@@ -69,6 +69,9 @@ pub(crate) fn keys_in(files: &[PathBuf]) -> Vec<KeyUri> {
     let mut found = Vec::new();
     let mut left = MOST_READ;
     for file in files.iter().filter(|file| is_regular(file)) {
+        if left == 0 || found.len() == MOST_KEYS {
+            break;
+        }
         let Ok(file) = PayloadFile::open(file) else {
             continue;
         };
@@ -167,6 +170,17 @@ mod tests {
 
     use super::*;
 
+    /// The JSON of a payload that names `key`.
+    fn written(key: &str) -> String {
+        let mut payload = Payload::default();
+        for (name, value) in [("encoding", "binary/envelope-kms"), ("kms-key", key)] {
+            payload
+                .metadata
+                .insert(name.to_owned(), value.as_bytes().to_vec());
+        }
+        String::from_utf8(write_payload(&payload)).unwrap()
+    }
+
     #[test]
     fn names_the_key_and_the_namespace_that_a_payload_wants() {
         let mut payload = Payload::default();
@@ -219,21 +233,23 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let payload = |key: &str| {
-            let mut payload = Payload::default();
-            for (name, value) in [("encoding", "binary/envelope-kms"), ("kms-key", key)] {
-                payload
-                    .metadata
-                    .insert(name.to_owned(), value.as_bytes().to_vec());
-            }
-            String::from_utf8(write_payload(&payload)).unwrap()
-        };
-        let (a, b) = (payload("local://a"), payload("local://b"));
+        let (a, b) = (written("local://a"), written("local://b"));
         std::fs::write(path("history"), format!(r#"{{"events":[{a},{b},{a}]}}"#)).unwrap();
         std::fs::write(path("other"), format!("[{b}]")).unwrap();
         mkfifo(&path("pipe"), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         let files = ["pipe", "none", "other", "history"].map(path);
         let keys = ["local://b", "local://a"].map(|key| key.parse::<KeyUri>().unwrap());
         assert_eq!(keys_in(&files), keys);
+    }
+
+    #[test]
+    fn no_file_is_read_beyond_the_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("long"), format!("\"{}\"", "x".repeat(MOST_READ))).unwrap();
+        std::fs::write(path("keys"), written("local://a")).unwrap();
+        assert_eq!(keys_in(&["long", "keys"].map(path)), []);
+        let keys = keys_in(&["keys", "long"].map(path));
+        assert_eq!(keys, ["local://a".parse::<KeyUri>().unwrap()]);
     }
 }
