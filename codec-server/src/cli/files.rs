@@ -162,15 +162,23 @@ fn failure(command: FileCommand, args: &FileArgs, error: SealedFileError) -> Fai
             missing_key::failure(reason, args.remedy())
         }
         SealedFileError::Codec(Error::Payload(PayloadError::KeyNotAllowed { key })) => {
-            Failure::new(
-                Status::Data,
-                format_args!(
-                    "the file is sealed with {key}, which is not named; name it with --key"
-                ),
-            )
+            Failure::new(Status::Data, not_named(&key))
         }
         SealedFileError::Codec(reason) => reason.into(),
         error => Failure::new(Status::Data, error),
+    }
+}
+
+/// What to do about `keys`, which a file names and the command line does not. Nobody has authenticated their names.
+fn not_named(keys: &str) -> String {
+    if keys.contains(", ") {
+        format!(
+            "the file names the keys {keys}, and --key names none of them; name one of them with --key if you trust it"
+        )
+    } else {
+        format!(
+            "the file names the key {keys}, which --key does not name; name it with --key if you trust it"
+        )
     }
 }
 

@@ -455,7 +455,13 @@ fn the_key_that_a_file_needs_is_told() {
     let expected = "no key local://typo in keys; correct the name in --key, or the folder in --keyring: the file names local://2026";
     assert!(missing.contains(expected), "{missing}");
     let other = open(65, "local://default");
-    let expected = "the file is sealed with local://2026, which is not named; name it with --key";
+    let expected = "the file names the key local://2026, which --key does not name; name it with --key if you trust it";
+    assert!(other.contains(expected), "{other}");
+    folder.create_key("2027");
+    let both = ["--key", "local://2026,local://2027"];
+    folder.run(0, &[&["seal", "backup", "--force"][..], &both].concat());
+    let other = open(65, "local://default");
+    let expected = "the file names the keys local://2026, local://2027, and --key names none of them; name one of them with --key if you trust it";
     assert!(other.contains(expected), "{other}");
     assert!(!folder.path("o").exists());
 }
