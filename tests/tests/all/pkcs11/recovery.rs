@@ -194,7 +194,7 @@ fn a_module_that_hangs_takes_few_threads_and_does_not_keep_the_process() {
         let wrapped = wrap(&*key).await;
         hsm.hang();
         hang(&*key, &wrapped, 10).await;
-        assert_eq!(threads(), 3);
+        wait_for_threads(3).await;
         // The runtime and the process end now, while the calls go on.
     });
 }
@@ -214,12 +214,12 @@ fn another_number_of_sessions_counts_beside_keys_with_the_one_before() {
         assert_eq!(unwrap(&*key, &wrapped).await, Ok([7; 32]));
         hsm.hang();
         hang(&*key, &wrapped, 3).await;
-        assert_eq!(threads(), 2);
+        wait_for_threads(2).await;
         // Another value with the same settings has no sessions of its own.
         hang(&*same, &wrapped, 3).await;
         assert_eq!(threads(), 2);
         hang(&*before, &wrapped, 3).await;
-        assert_eq!(threads(), 5);
+        wait_for_threads(5).await;
     });
 }
 
@@ -238,6 +238,14 @@ async fn hang(key: &dyn KeyProvider, wrapped: &WrappedDek, calls: usize) {
             .await
             .expect_err("it hangs");
     }
+}
+
+/// Waits until so many threads are in the module. A thread is counted once it runs and has set its name.
+async fn wait_for_threads(count: usize) {
+    eventually("the threads are in the module", async || {
+        (threads() == count).then_some(())
+    })
+    .await;
 }
 
 /// How many threads are in the module.
