@@ -221,6 +221,6 @@ gcloud beta run worker-pools deploy claude-tasks-worker \
   --scaling=1 \
   --cpu=2 \
   --memory=4Gi \
-  --set-env-vars='^|^CLAUDE_TASKS_LOG_FORMAT=json|CLAUDE_TASKS_SECRETS_KEY=gcp-kms://projects/my-project/locations/global/keyRings/claude-code/cryptoKeys/secret-encryption|CLAUDE_TASKS_TASK_QUEUE=claude-tasks|GCS_LOGS_BUCKET=my-project-claude-tasks|GOOGLE_CLOUD_PROJECT=my-project|TEMPORAL_ADDRESS=temporal.example.com:7233|TEMPORAL_CODEC_KEY=gcp-kms://projects/my-project/locations/global/keyRings/claude-code/cryptoKeys/payload-encryption|TEMPORAL_NAMESPACE=default|CLAUDE_TASKS_MAX_TASKS=1|CLAUDE_TASKS_DRAIN_TIME=0s|CLAUDE_TASKS_GRACE_TIME=5s|CLAUDE_TASKS_LOG_RETENTION_DAYS=30' \
+  --set-env-vars='^|^CLAUDE_TASKS_LOG_FORMAT=json|CLAUDE_TASKS_SECRETS_KEY=gcp-kms://projects/my-project/locations/global/keyRings/claude-code/cryptoKeys/secret-encryption|CLAUDE_TASKS_TASK_QUEUE=claude-tasks|GCS_LOGS_BUCKET=my-project-claude-tasks|GOOGLE_CLOUD_PROJECT=my-project|TEMPORAL_ADDRESS=temporal.example.com:7233|TEMPORAL_CODEC_KEY=gcp-kms://projects/my-project/locations/global/keyRings/claude-code/cryptoKeys/payload-encryption|TEMPORAL_NAMESPACE=default|CLAUDE_TASKS_MAX_TASKS=1|CLAUDE_TASKS_DRAIN_TIME=0s|CLAUDE_TASKS_GRACE_TIME=5s|CLAUDE_TASKS_LOG_RETENTION=30d' \
   --set-secrets=CLOUDRUN_CALLBACK_SECRET=claude-tasks-webhook:latest \
-  --labels=claude_tasks_setup=aa5d74a7a6fd1c23
+  --labels=claude_tasks_setup=0ff1590d51778c3d

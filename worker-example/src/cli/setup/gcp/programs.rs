@@ -114,8 +114,8 @@ fn worker(args: &GcpArgs) -> Gcloud {
                     ("CLAUDE_TASKS_DRAIN_TIME", "0s"),
                     ("CLAUDE_TASKS_GRACE_TIME", "5s"),
                     (
-                        "CLAUDE_TASKS_LOG_RETENTION_DAYS",
-                        &args.log_retention_days.to_string(),
+                        "CLAUDE_TASKS_LOG_RETENTION",
+                        &format!("{}d", args.log_retention_days),
                     ),
                 ],
             ),
