@@ -8,6 +8,7 @@ mod exit;
 mod input;
 mod limits;
 mod list;
+mod log_retention;
 mod logs;
 mod observed;
 mod render;

@@ -15,6 +15,7 @@ use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
     limits::LimitArgs,
+    log_retention::LogRetention,
     observed::{self, ObservedArgs},
     sandbox::SandboxArgs,
     steps::StepArgs,
@@ -27,8 +28,6 @@ use crate::{
     worker::{self, WorkerSettings},
 };
 
-/// How long logs are kept unless the operator says otherwise.
-const LOG_RETENTION: Duration = Duration::from_hours(30 * 24);
 pub(super) const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
 
 pub(super) const EXAMPLES: &str = "\
@@ -95,17 +94,8 @@ pub(super) struct WorkerArgs {
         value_name = "FILE"
     )]
     request_keys: Vec<PathBuf>,
-    /// How long the logs of tasks are kept, such as 90d. 0s keeps them for ever [default: 30d].
-    #[arg(long, env = "CLAUDE_TASKS_LOG_RETENTION", value_name = "TIME", value_parser = units::retention)]
-    log_retention: Option<Duration>,
-    /// `--log-retention` in days, as it was called before.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_LOG_RETENTION_DAYS",
-        value_name = "DAYS",
-        hide = true
-    )]
-    log_retention_days: Option<u32>,
+    #[command(flatten)]
+    log_retention: LogRetention,
     #[command(flatten)]
     pub connection: ConnectionArgs,
     #[command(flatten)]
@@ -118,20 +108,6 @@ pub(super) struct WorkerArgs {
     steps: StepArgs,
     #[command(flatten)]
     pub observed: ObservedArgs,
-}
-
-impl WorkerArgs {
-    /// How long logs are kept. `None` keeps them for ever.
-    ///
-    /// | variable | meaning | default |
-    /// |---|---|---|
-    /// | `CLAUDE_TASKS_LOG_RETENTION_DAYS` | as `CLAUDE_TASKS_LOG_RETENTION`, which wins, as a number of days | |
-    fn log_retention(&self) -> Option<Duration> {
-        let in_days = self.log_retention_days.map(u64::from);
-        let in_days = in_days.map(|days| Duration::from_hours(24 * days));
-        let time = self.log_retention.or(in_days).unwrap_or(LOG_RETENTION);
-        (!time.is_zero()).then_some(time)
-    }
 }
 
 /// Runs a worker.
@@ -168,7 +144,6 @@ pub(super) async fn run(
 /// # Errors
 /// When Claude Code cannot be found, or a variable has no valid value.
 pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
-    let log_retention = args.log_retention();
     let (api_url, linger_time) = (
         args.claude.anthropic_base_url.clone(),
         args.claude.linger_time,
@@ -190,42 +165,6 @@ pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError>
         drain_time: args.drain_time,
         linger_time,
         grace_time: args.grace_time,
-        log_retention,
+        log_retention: args.log_retention.time(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::iter;
-
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: WorkerArgs,
-    }
-
-    #[test]
-    fn logs_are_kept_for_a_time_or_for_days_as_before() {
-        let kept = |arguments: &[&str]| {
-            let cli = Cli::try_parse_from(iter::once(&"worker").chain(arguments));
-            cli.map(|cli| cli.args.log_retention())
-                .map_err(|error| error.kind())
-        };
-        let days = |days: u64| Ok(Some(Duration::from_hours(24 * days)));
-        assert_eq!(kept(&[]), days(30));
-        assert_eq!(kept(&["--log-retention", "90d"]), days(90));
-        assert_eq!(kept(&["--log-retention-days", "7"]), days(7));
-        let both = ["--log-retention-days", "7", "--log-retention", "2d"];
-        assert_eq!(kept(&both), days(2));
-        for never in [["--log-retention", "0s"], ["--log-retention-days", "0"]] {
-            assert_eq!(kept(&never), Ok(None));
-        }
-        for bad in ["30", "101y"] {
-            assert!(kept(&["--log-retention", bad]).is_err(), "{bad}");
-        }
-    }
 }
