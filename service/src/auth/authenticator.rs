@@ -36,6 +36,7 @@ struct Inner {
     peers: Peers,
     login: Option<Login>,
     issuer_remedy: &'static str,
+    advises_login: bool,
 }
 
 /// A user that an issuer vouches for.
@@ -107,6 +108,7 @@ impl Authenticator {
             peers,
             login,
             issuer_remedy: config.issuer_remedy,
+            advises_login: config.advises_login,
         })))
     }
 
@@ -257,7 +259,7 @@ impl Inner {
 
     fn missing(&self) -> Refused {
         Refused::Missing {
-            remedy: if self.login.is_some() {
+            remedy: if self.advises_login && self.login.is_some() {
                 "Open /auth/login of this server in the browser, or send `Authorization: Bearer TOKEN`"
             } else if self.issuers.is_empty() && self.certificates.is_empty() {
                 "Send `Authorization: Bearer TOKEN` with a token of this server's configuration"

@@ -31,6 +31,8 @@ pub struct AuthConfig {
     pub(super) login: Option<LoginConfig>,
     /// What a caller is told to send, where issuers are known.
     pub(super) issuer_remedy: &'static str,
+    /// Whether a caller without a token is told to open `/auth/login`, where a login is configured.
+    pub(super) advises_login: bool,
     /// Whether the file has the section, and no caller in it.
     is_empty_section: bool,
 }
@@ -46,6 +48,7 @@ impl Default for AuthConfig {
             peers: BTreeMap::new(),
             login: None,
             issuer_remedy: "Send `Authorization: Bearer TOKEN` with a token of an issuer that this server knows",
+            advises_login: true,
             is_empty_section: false,
         }
     }
@@ -100,6 +103,14 @@ impl AuthConfig {
     #[must_use]
     pub fn with_issuer_remedy(mut self, remedy: &'static str) -> Self {
         self.issuer_remedy = remedy;
+        self
+    }
+
+    /// For a program that does not serve `/auth/login`: a caller without a token is not told to open it, although the
+    /// configuration has a section `[auth.login]`.
+    #[must_use]
+    pub fn without_login_advice(mut self) -> Self {
+        self.advises_login = false;
         self
     }
 

@@ -79,7 +79,9 @@ impl ApiConfig {
 
     /// What `document` says, with defaults where a mistake is reported.
     pub(crate) fn read(document: &Document<'_>, kms: Kms) -> Self {
-        let auth = AuthConfig::read(document.section("auth")).with_issuer_remedy(ISSUER_REMEDY);
+        let auth = AuthConfig::read(document.section("auth"))
+            .with_issuer_remedy(ISSUER_REMEDY)
+            .without_login_advice();
         let tls = TlsSettings::read(document.section("tls"));
         let telemetry = TelemetryConfig::read(document);
         let mut api = Self::of(auth, tls, telemetry);

@@ -541,4 +541,14 @@ async fn a_caller_without_a_token_gets_the_advice_of_the_program() {
     let authenticator = Authenticator::open(&config).unwrap();
     let refused = ask(&authenticator, &[]).await.unwrap_err().to_string();
     assert!(refused.ends_with(ADVICE), "{refused}");
+
+    let login = "[auth.login]\nissuer = \"a\"\nclient_id = \"codec\"\nredirect_url = \"https://codec.example/auth/callback\"";
+    let config = read(&format!("{text}\n{login}")).unwrap();
+    let config = config.with_issuer_remedy(ADVICE);
+    let authenticator = Authenticator::open(&config).unwrap();
+    let refused = ask(&authenticator, &[]).await.unwrap_err().to_string();
+    assert!(refused.contains("/auth/login"), "{refused}");
+    let authenticator = Authenticator::open(&config.without_login_advice()).unwrap();
+    let refused = ask(&authenticator, &[]).await.unwrap_err().to_string();
+    assert!(refused.ends_with(ADVICE), "{refused}");
 }
