@@ -16,12 +16,11 @@ fn commands(section: &str) -> Vec<String> {
     let readme = include_str!("../../README.md");
     let mut sections = readme.split("\n## ");
     let section = sections.find(|text| text.starts_with(section)).unwrap();
-    let (_, block) = section.split_once("```sh\n").unwrap();
-    let (block, _) = block.split_once("\n```").unwrap();
-    let commands = block
-        .lines()
-        .filter(|line| line.starts_with("claude-tasks "));
-    commands
+    let blocks = section.split("```sh\n").skip(1);
+    let blocks = blocks.map(|block| block.split_once("\n```").unwrap().0);
+    blocks
+        .flat_map(str::lines)
+        .filter(|line| line.starts_with("claude-tasks "))
         .map(|line| line.trim_end_matches(" &").to_owned())
         .collect()
 }
