@@ -82,6 +82,11 @@ impl KeyService for AwsKms {
         faults.collect()
     }
 
+    /// A file that is damaged when a server reads its configuration again must not replace one that works.
+    fn missing_files(&self) -> Vec<ConfigurationError> {
+        credentials::damaged_files(self.options(), &variable)
+    }
+
     fn other_files(&self) -> Vec<PathBuf> {
         credentials::default_files(self.options(), &variable)
     }
