@@ -3,16 +3,24 @@
 
 use std::borrow::Cow;
 
-use temporal_kms_codec::kms::ProviderError;
+use temporal_kms_codec::{Scheme, kms::ProviderError};
 
-/// `error`, with `remedy` as what to do if the key itself does not exist. Other errors are unchanged.
+/// `error`, with what to do if the key itself does not exist. For a local key this is `local_remedy`, which says where the
+/// program reads the name and the folder of the key. Other errors are unchanged.
 #[must_use]
-pub fn with_remedy(error: ProviderError, remedy: impl Into<Cow<'static, str>>) -> ProviderError {
-    if error.is_key_missing() {
-        error.with_remedy(remedy)
-    } else {
-        error
+pub fn with_remedy(
+    error: ProviderError,
+    local_remedy: impl Into<Cow<'static, str>>,
+) -> ProviderError {
+    if !error.is_key_missing() {
+        return error;
     }
+    let remedy = match error.key().scheme() {
+        Scheme::LOCAL => local_remedy.into(),
+        Scheme::PKCS11 => "check the label in the key's URI, and that the PIN is named".into(),
+        _ => "check the key's name, its project or account, and its region".into(),
+    };
+    error.with_remedy(remedy)
 }
 
 #[cfg(test)]
@@ -51,12 +59,25 @@ mod tests {
             told(local(&none).await),
             format!("no keyring {}; correct the name", none.display())
         );
-        let remote = "aws-kms://alias/a".parse().unwrap();
-        let remote = ProviderError::new(ProviderErrorKind::KeyNotFound, &remote);
-        assert_eq!(
-            told(remote),
-            "aws-kms://alias/a: key not found; correct the name"
-        );
+    }
+
+    #[test]
+    fn a_keyring_is_named_for_local_keys_only() {
+        let region = "check the key's name, its project or account, and its region";
+        for (key, remedy) in [
+            ("aws-kms://alias/a", region),
+            (
+                "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k",
+                region,
+            ),
+            (
+                "pkcs11:token=t;object=k",
+                "check the label in the key's URI, and that the PIN is named",
+            ),
+        ] {
+            let missing = ProviderError::new(ProviderErrorKind::KeyNotFound, &key.parse().unwrap());
+            assert_eq!(told(missing), format!("{key}: key not found; {remedy}"));
+        }
     }
 
     #[test]

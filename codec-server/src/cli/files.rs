@@ -74,7 +74,7 @@ pub(super) struct FileArgs {
 }
 
 impl FileArgs {
-    /// What to do when a key that has to open a file does not exist.
+    /// What to do when a local key that has to open a file does not exist.
     fn remedy(&self) -> &'static str {
         if self.keys == [DEFAULT_LOCAL_KEY] {
             "name the key that sealed the file with --key, and its folder with --keyring"

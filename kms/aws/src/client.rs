@@ -125,6 +125,9 @@ impl Caller {
     }
 }
 
+/// What to do about an endpoint that cannot be used.
+pub(super) const ENDPOINT_REMEDY: &str = "correct it, or leave it out for the public endpoint";
+
 /// Checks every URL of the options before the first request.
 pub(super) fn check_endpoints(options: &AwsOptions, key: &KeyUri) -> Result<(), ProviderError> {
     let replicas = options.replicas.iter().map(|replica| &replica.endpoint);
@@ -133,7 +136,7 @@ pub(super) fn check_endpoints(options: &AwsOptions, key: &KeyUri) -> Result<(), 
         endpoint::check(url).map_err(|reason| {
             ProviderError::new(Kind::Misconfigured, key)
                 .with_detail(format!("the URL of the AWS endpoint: {reason}"))
-                .with_remedy("correct it, or leave it out for the public endpoint")
+                .with_remedy(ENDPOINT_REMEDY)
         })?;
     }
     Ok(())

@@ -203,8 +203,8 @@ fn check_region(uri: &KeyUri, region: &str) -> Result<(), ProviderError> {
     }
     Err(misconfigured(
         uri,
-        "a region is named like eu-west-1",
-        "correct the name of the region",
+        "the name of the region is not valid",
+        "write one such as eu-west-1",
     ))
 }
 

@@ -32,7 +32,7 @@ impl KeyName {
         name.ok_or_else(|| {
             ProviderError::new(Kind::Misconfigured, uri)
                 .with_detail(
-                    "its form is arn:aws:kms:REGION:ACCOUNT:key/ID, arn:aws:kms:REGION:ACCOUNT:alias/NAME or alias/NAME",
+                    "its name is not in one of the forms arn:aws:kms:REGION:ACCOUNT:key/ID, arn:aws:kms:REGION:ACCOUNT:alias/NAME or alias/NAME",
                 )
                 .with_remedy("correct its name")
         })

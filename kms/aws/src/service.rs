@@ -9,7 +9,7 @@ use temporal_kms::{
     support::variable,
 };
 
-use super::{AwsKms, AwsOptions, commands, credentials, settings::SETTINGS, variables};
+use super::{AwsKms, AwsOptions, client, commands, credentials, settings::SETTINGS, variables};
 
 #[async_trait]
 impl KeyService for AwsKms {
@@ -76,10 +76,15 @@ impl KeyService for AwsKms {
         ];
         let faults = urls.into_iter().filter_map(|(name, url)| {
             let reason = endpoint::check(url.as_deref()?).err()?;
-            let reason = format!("{reason}; leave it out for the public endpoint");
+            let reason = format!("{reason}; {}", client::ENDPOINT_REMEDY);
             Some(ConfigurationError::invalid(name, reason))
         });
         faults.collect()
+    }
+
+    /// A file that is damaged when a server reads its configuration again must not replace one that works.
+    fn missing_files(&self) -> Vec<ConfigurationError> {
+        credentials::damaged_files(self.options(), &variable)
     }
 
     fn other_files(&self) -> Vec<PathBuf> {

@@ -127,7 +127,9 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// The settings that name files which are missing, or which do not have the form that they need, with their names.
+    /// The files that are missing, or that do not have the form that they need. Each error has the name of the setting
+    /// that names the file. A file that the service's own library finds has another name, such as that of a variable. Such
+    /// errors count only where keys of this service are used.
     fn missing_files(&self) -> Vec<ConfigurationError> {
         Vec::new()
     }

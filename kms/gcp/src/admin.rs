@@ -108,7 +108,8 @@ impl GcpAdmin {
         let version = CryptoKeyVersion::new()
             .set_name(version_name(uri, id))
             .set_state(state);
-        self.service
+        let changed = self
+            .service
             .call(uri, CallKind::Administer, |client| {
                 client
                     .update_crypto_key_version()
@@ -116,8 +117,27 @@ impl GcpAdmin {
                     .set_update_mask(FieldMask::default().set_paths(["state"]))
                     .send()
             })
-            .await
-            .map(drop)
+            .await;
+        self.of_version(uri, changed).await.map(drop)
+    }
+
+    /// The answer to a call that names a version. Cloud KMS answers a missing version and a missing key alike.
+    async fn of_version<T>(
+        &self,
+        uri: &KeyUri,
+        answer: Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        match answer {
+            Err(error) if error.kind() == Kind::KeyNotFound => {
+                let exists = self.key(uri).await.is_ok();
+                Err(if exists {
+                    error.with_missing_version()
+                } else {
+                    error
+                })
+            }
+            answer => answer,
+        }
     }
 }
 
@@ -216,7 +236,13 @@ impl KeyAdmin for GcpAdmin {
                 "rotate the key to sign with a new version",
             ));
         }
-        self.make_primary(key, id).await
+        // The key exists: it was read.
+        self.make_primary(key, id)
+            .await
+            .map_err(|error| match error.kind() {
+                Kind::KeyNotFound => error.with_missing_version(),
+                _ => error,
+            })
     }
 
     async fn set_rotation(
@@ -253,7 +279,8 @@ impl KeyAdmin for GcpAdmin {
             .call(key, CallKind::Administer, |client| {
                 client.get_crypto_key_version().set_name(&name).send()
             })
-            .await?;
+            .await;
+        let found = self.of_version(key, found).await?;
         if details::version_state(&found.state) == KeyState::DestroyScheduled {
             self.service
                 .call(key, CallKind::Administer, |client| {
@@ -271,12 +298,13 @@ impl KeyAdmin for GcpAdmin {
         version: Option<&str>,
     ) -> Result<Option<SystemTime>, ProviderError> {
         let name = version_name(key, named(key, version)?);
-        let version = self
+        let destroyed = self
             .service
             .call(key, CallKind::Administer, |client| {
                 client.destroy_crypto_key_version().set_name(&name).send()
             })
-            .await?;
+            .await;
+        let version = self.of_version(key, destroyed).await?;
         Ok(version.destroy_time.and_then(time))
     }
 

@@ -15,10 +15,16 @@ use crate::{
     GcpOptions,
     endpoint::{REFUSED, REMEDY, Target},
 };
-use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint, support::variable};
+use temporal_kms::{
+    ConfigurationError, KeyUri, ProviderError, ProviderErrorKind as Kind, Variables, endpoint,
+};
 
 /// The scope that Google's own clients request. IAM decides what a caller may do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// Names the credentials file to Google's own programs.
+const VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+/// What gcloud's file is called in place of a setting.
+const GCLOUD: &str = "credentials of gcloud";
 /// Larger than any credentials file.
 pub(super) const MAX_FILE: u64 = 64 * 1024;
 
@@ -70,15 +76,44 @@ pub(super) enum CredentialsFault {
     Application,
 }
 
-/// Whether the file has the form of a credentials file. Nothing is called.
-pub(super) fn check(path: &Path) -> Result<(), CredentialsFault> {
-    read(path).map(drop)
+/// Why the credentials file cannot be used: it does not exist, or does not have the form of one. Nothing is called.
+/// Without gcloud's file the credentials are the machine's, so that file may be missing.
+pub(super) fn fault(options: &GcpOptions, variable: Variables<'_>) -> Option<ConfigurationError> {
+    let (name, file) = file(options, variable)?;
+    if name == GCLOUD && !file.exists() {
+        return None;
+    }
+    ConfigurationError::missing_file(name, &file).or_else(|| {
+        let fault = read(&file).err()?;
+        let reason = format!("{fault}; {}", fault.remedy());
+        Some(ConfigurationError::invalid(name, reason))
+    })
+}
+
+/// The file that Google's library reads without any setting.
+pub(super) fn default_file(options: &GcpOptions, variable: Variables<'_>) -> Option<PathBuf> {
+    let (name, file) = file(options, variable)?;
+    (name == GCLOUD).then_some(file)
 }
 
 /// The file in which `gcloud auth application-default login` keeps credentials.
-pub(super) fn gcloud_file() -> Option<PathBuf> {
+pub(super) fn gcloud_file(variable: Variables<'_>) -> Option<PathBuf> {
     let home = PathBuf::from(variable("HOME")?);
     Some(home.join(".config/gcloud/application_default_credentials.json"))
+}
+
+/// The credentials file, with the setting or the variable that names it. `None` where no file is read.
+fn file(options: &GcpOptions, variable: Variables<'_>) -> Option<(&'static str, PathBuf)> {
+    if let Some(file) = &options.credentials {
+        return Some(("gcp_credentials", file.clone()));
+    }
+    if Target::of(options.endpoint.as_deref()) != Some(Target::Google) {
+        return None;
+    }
+    match variable(VARIABLE) {
+        Some(file) => Some((VARIABLE, file.into())),
+        None => Some((GCLOUD, gcloud_file(variable)?)),
+    }
 }
 
 impl CredentialsFault {
@@ -208,7 +243,7 @@ mod tests {
             let fault = from_file(&path).err();
             let in_the_clear = matches!(fault, Some(CredentialsFault::InTheClear(_)));
             assert_eq!(in_the_clear, refused, "{content}");
-            assert_eq!(check(&path).is_err(), refused, "{content}");
+            assert_eq!(read(&path).is_err(), refused, "{content}");
         }
     }
 
@@ -228,5 +263,76 @@ mod tests {
         }
         let missing = from_file(&folder.path().join("none")).unwrap_err();
         assert!(matches!(missing, CredentialsFault::Unreadable(..)));
+    }
+
+    /// An environment with these variables.
+    fn environment<'a>(set: &'a [(&'a str, &'a Path)]) -> impl Fn(&str) -> Option<String> + 'a {
+        move |name| {
+            let (_, value) = set.iter().find(|(set, _)| *set == name)?;
+            Some(value.to_str()?.to_owned())
+        }
+    }
+
+    #[test]
+    fn every_file_that_credentials_are_read_from_is_checked() {
+        const GOOD: &str = r#"{"type":"authorized_user"}"#;
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path();
+        let gcloud = gcloud_file(&environment(&[("HOME", home)])).unwrap();
+        fs::create_dir_all(gcloud.parent().unwrap()).unwrap();
+        let named = home.join("named.json");
+        let setting = home.join("setting.json");
+
+        let chain = GcpOptions::default();
+        let by_setting = GcpOptions::default().with_credentials(&setting);
+        let both = [("HOME", home), (VARIABLE, named.as_path())];
+        let only_home = [("HOME", home)];
+        for (options, set, file, name) in [
+            (&by_setting, &both[..], &setting, "gcp_credentials"),
+            (&chain, &both[..], &named, VARIABLE),
+            (&chain, &only_home[..], &gcloud, GCLOUD),
+        ] {
+            let told = || fault(options, &environment(set));
+            let missing = told().map(|fault| fault.setting().to_owned());
+            let may_be_missing = name == GCLOUD;
+            assert_eq!(missing.as_deref(), (!may_be_missing).then_some(name));
+            fs::write(file, "sk-secret").unwrap();
+            let damaged = told().unwrap();
+            assert_eq!(damaged.setting(), name);
+            let reason = damaged.reason();
+            assert!(
+                reason.ends_with("; download it again, or name another file"),
+                "{reason}"
+            );
+            assert!(!reason.contains("sk-secret"), "{reason}");
+            fs::write(file, GOOD).unwrap();
+            assert_eq!(told(), None, "{name}");
+        }
+
+        // The others are not read.
+        fs::write(&gcloud, "").unwrap();
+        assert_eq!(fault(&chain, &environment(&both)), None);
+        let emulator = GcpOptions::default().with_endpoint("http://127.0.0.1:1");
+        assert_eq!(fault(&emulator, &environment(&only_home)), None);
+    }
+
+    #[test]
+    fn the_file_of_gcloud_is_known_where_it_is_read() {
+        let home = Path::new("/home/user");
+        let only_home = [("HOME", home)];
+        let known =
+            |options: &GcpOptions, set: &[(&str, &Path)]| default_file(options, &environment(set));
+        let chain = GcpOptions::default();
+        let gcloud = home.join(".config/gcloud/application_default_credentials.json");
+        assert_eq!(known(&chain, &only_home), Some(gcloud));
+        let named = [("HOME", home), (VARIABLE, Path::new("/run/gcp.json"))];
+        assert_eq!(known(&chain, &named), None);
+        assert_eq!(known(&chain, &[]), None);
+        for other in [
+            chain.clone().with_credentials("/run/gcp.json"),
+            chain.with_endpoint("http://127.0.0.1:1"),
+        ] {
+            assert_eq!(known(&other, &only_home), None);
+        }
     }
 }

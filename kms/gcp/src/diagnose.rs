@@ -51,7 +51,7 @@ impl Diagnose for GcpKms {
             CredentialsFound::new("none are sent: the endpoint is an emulator on this machine")
         } else if let Some(file) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
             of_file(Path::new(&file), "GOOGLE_APPLICATION_CREDENTIALS:")
-        } else if let Some(file) = gcloud_file().filter(|file| file.exists()) {
+        } else if let Some(file) = gcloud_file(&variable).filter(|file| file.exists()) {
             of_file(&file, "gcloud's file")
         } else {
             of_machine(web).await

@@ -6,7 +6,7 @@ use temporal_kms::endpoint;
 /// Why another endpoint is refused.
 pub(super) const REFUSED: &str = "it must be Cloud KMS at Google, such as https://cloudkms-NAME.p.googleapis.com, or an emulator on this machine, such as http://127.0.0.1:8080";
 /// What to do about it.
-pub(super) const REMEDY: &str = "leave it out for the public endpoint";
+pub(super) const REMEDY: &str = "correct it, or leave it out for the public endpoint";
 
 /// What answers at an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

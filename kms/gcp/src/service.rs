@@ -82,22 +82,13 @@ impl KeyService for GcpKms {
 
     /// A credentials file that is damaged when a server reads its configuration again must not replace one that works.
     fn missing_files(&self) -> Vec<ConfigurationError> {
-        const NAME: &str = "gcp_credentials";
-        let fault = self.options().credentials.as_deref().and_then(|file| {
-            ConfigurationError::missing_file(NAME, file).or_else(|| {
-                let fault = credentials::check(file).err()?;
-                Some(ConfigurationError::invalid(NAME, fault.to_string()))
-            })
-        });
+        let fault = credentials::fault(self.options(), &variable);
         fault.into_iter().collect()
     }
 
     /// Where Google's library finds credentials without any setting.
     fn other_files(&self) -> Vec<PathBuf> {
-        let is_named = self.options().credentials.is_some()
-            || variable("GOOGLE_APPLICATION_CREDENTIALS").is_some();
-        let is_read = self.target() == Some(Target::Google) && !is_named;
-        let file = credentials::gcloud_file().filter(|_| is_read);
+        let file = credentials::default_file(self.options(), &variable);
         file.into_iter().collect()
     }
 
@@ -142,20 +133,13 @@ mod tests {
             let told = told().unwrap();
             assert!(told.starts_with("gcp_credentials: "), "{told}");
             assert!(told.contains("does not have the form"), "{told}");
+            assert!(
+                told.ends_with("; download it again, or name another file"),
+                "{told}"
+            );
             assert!(!told.contains("sk-secret"), "{told}");
         }
         std::fs::write(&file, r#"{"type":"authorized_user"}"#).unwrap();
         assert_eq!(told(), None);
-    }
-
-    #[test]
-    fn the_default_file_counts_only_where_it_is_read() {
-        let options = GcpOptions::default();
-        for other in [
-            options.clone().with_credentials("/run/gcp.json"),
-            options.with_endpoint("http://127.0.0.1:1"),
-        ] {
-            assert!(GcpKms::new(other).other_files().is_empty());
-        }
     }
 }

@@ -121,6 +121,20 @@ impl GcpSigner {
             .ok_or_else(|| integrity(&self.uri, "the public key is not for P-256"))
     }
 
+    /// The error of a call that names a version. Cloud KMS answers a missing version and a missing key alike. The newest
+    /// version is cached, so many unknown versions cost few calls.
+    async fn of_version(&self, error: ProviderError) -> ProviderError {
+        let exists = match self.newest(CallKind::PublicKey).await {
+            Ok(_) => true,
+            Err(other) => other.kind() == Kind::KeyDisabled,
+        };
+        if exists {
+            error.with_missing_version()
+        } else {
+            error
+        }
+    }
+
     fn check_algorithm(&self, algorithm: &CryptoKeyVersionAlgorithm) -> Result<(), ProviderError> {
         if *algorithm == CryptoKeyVersionAlgorithm::EcSignP256Sha256 {
             return Ok(());
@@ -169,7 +183,12 @@ impl Signer for GcpSigner {
         if let Some(key) = known {
             return Ok(key);
         }
-        let key = self.fetch(id).await?;
+        let key = match self.fetch(id).await {
+            Err(error) if version.is_some() && error.kind() == Kind::KeyNotFound => {
+                return Err(self.of_version(error).await);
+            }
+            fetched => fetched?,
+        };
         self.public_keys.lock().put(id, key.clone());
         Ok(key)
     }

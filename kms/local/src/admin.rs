@@ -74,12 +74,12 @@ impl KeyAdmin for LocalKeyring {
     }
 
     async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
-        let id = named(key, version)?;
+        let id = named(key, version, "name a version")?;
         self.change(key, |keyset| keyset.disable(id))
     }
 
     async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
-        let id = named(key, version)?;
+        let id = named(key, version, "name a version")?;
         self.change(key, |keyset| keyset.enable(id))
     }
 
@@ -88,7 +88,8 @@ impl KeyAdmin for LocalKeyring {
         key: &KeyUri,
         version: Option<&str>,
     ) -> Result<Option<SystemTime>, ProviderError> {
-        let id = named(key, version)?;
+        let remedy = "name a version, or delete the keyset's file to remove the whole key";
+        let id = named(key, version, remedy)?;
         self.change(key, |keyset| keyset.destroy(id))?;
         Ok(None)
     }
@@ -169,11 +170,15 @@ fn check_spec(key: &KeyUri, spec: &KeySpec) -> Result<(), ProviderError> {
     }
 }
 
-fn named<'a>(key: &KeyUri, version: Option<&'a str>) -> Result<&'a str, ProviderError> {
+fn named<'a>(
+    key: &KeyUri,
+    version: Option<&'a str>,
+    remedy: &'static str,
+) -> Result<&'a str, ProviderError> {
     version.ok_or_else(|| {
         ProviderError::new(Kind::Misconfigured, key)
             .with_detail("this changes single versions of a keyset")
-            .with_remedy("name a version, or delete the keyset's file to remove the whole key")
+            .with_remedy(remedy)
     })
 }
 

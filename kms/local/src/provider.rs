@@ -68,7 +68,9 @@ impl KeyProvider for LocalKey {
                     .with_detail(format!(
                         "the keyset has no key {id}, which the ciphertext names: it may be destroyed"
                     ))
-                    .with_remedy("restore the keyset from a backup"),
+                    .with_remedy(
+                        "add this version to the keyset from a backup, and keep the versions that it has now",
+                    ),
                 OpenError::NotAuthentic => self.error(Kind::InvalidCiphertext),
             })?;
         if let Some(id) = named_key(sealed) {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::{credentials::PinSource, error::Failure};
-use temporal_kms::{FailureCause, ProviderErrorKind as Kind};
+use temporal_kms::FailureCause;
 
 /// The PINs that tokens refused, by the tokens' serial numbers. They are not sent again, because a token locks a PIN
 /// after some attempts. A token that was initialized again has another serial number.
@@ -51,7 +51,7 @@ impl Logins {
             }
             Err(error) => {
                 let failure = Failure::from(error);
-                if failure.kind() == Kind::Misconfigured {
+                if refuses_pin(&failure) {
                     refused.insert(serial.to_owned(), pin);
                 }
                 Err(failure)
@@ -60,7 +60,48 @@ impl Logins {
     }
 }
 
+/// Whether this PIN is wrong. Other answers, such as a locked PIN, are about the token, and end when it is administered.
+fn refuses_pin(failure: &Failure) -> bool {
+    let answers = [
+        RvError::PinIncorrect,
+        RvError::PinInvalid,
+        RvError::PinLenRange,
+    ];
+    answers.into_iter().any(|answer| failure.is(answer))
+}
+
 fn is_logged_in(session: &Session) -> Result<bool, Failure> {
     let state = session.get_session_info()?.session_state();
     Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptoki::context::Function;
+
+    use super::*;
+
+    #[test]
+    fn only_a_wrong_pin_is_remembered() {
+        let is_remembered = |answer: RvError| {
+            let failure = Failure::from(Error::Pkcs11(answer, Function::Login));
+            refuses_pin(&failure)
+        };
+        for wrong in [
+            RvError::PinIncorrect,
+            RvError::PinInvalid,
+            RvError::PinLenRange,
+        ] {
+            assert!(is_remembered(wrong), "{wrong:?}");
+        }
+        for other in [
+            RvError::PinLocked,
+            RvError::PinExpired,
+            RvError::UserPinNotInitialized,
+            RvError::UserAnotherAlreadyLoggedIn,
+            RvError::DeviceError,
+        ] {
+            assert!(!is_remembered(other), "{other:?}");
+        }
+    }
 }

@@ -77,7 +77,7 @@ impl Signer for Pkcs11SigningKey {
                     .versions(session, KeyPurpose::SignP256, id)?
                     .into_iter()
                     .next()
-                    .ok_or_else(Failure::missing_version)?,
+                    .ok_or_else(|| missing_version(&name, session))?,
             };
             if !key.usage.starts(KeyPurpose::SignP256) {
                 return Err(Failure::new(Kind::KeyDisabled, "the version may not sign"));
@@ -85,6 +85,14 @@ impl Signer for Pkcs11SigningKey {
             public_key(session, &key)
         });
         fetched.await.map_err(|failure| failure.for_key(&self.uri))
+    }
+}
+
+/// The error for a version that the token does not show: the whole key may be missing.
+fn missing_version(name: &ObjectName, session: &Session) -> Failure {
+    match name.newest(session, KeyPurpose::SignP256) {
+        Err(error) if error.kind() == Kind::KeyNotFound => error,
+        _ => Failure::missing_version(),
     }
 }
 

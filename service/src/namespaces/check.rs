@@ -1,11 +1,14 @@
 //! Mistakes that a server refuses when it starts: settings that do not fit together, and missing files. No key is opened
 //! and no service is called.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use temporal_kms_codec::{
     CacheLimits, Compression, ConfigurationError, Dek, DekLimits, Error, Format, KeyUri, Namespace,
-    RequiredContext, StaticKeys, kms::Kms,
+    RequiredContext, Scheme, StaticKeys, kms::Kms,
 };
 
 use super::{
@@ -30,9 +33,29 @@ pub fn faults(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
 /// Files and keys that the configuration names and that do not exist.
 #[must_use]
 pub fn missing_files(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
-    let files = kms.services().flat_map(|service| service.missing_files());
-    let mut faults: Vec<_> = files.map(|error| of_setting(&error)).collect();
-    for (path, _, settings) in each(namespaces) {
+    let sections = each(namespaces);
+    let used: BTreeSet<Scheme> = sections
+        .iter()
+        .flat_map(|(_, _, settings)| keys_of(settings))
+        .map(|(_, key)| key.scheme())
+        .collect();
+    let mut faults = Vec::new();
+    for service in kms.services() {
+        let settings = service.settings();
+        let is_used = used.contains(&service.scheme());
+        for error in service.missing_files() {
+            if settings
+                .iter()
+                .any(|setting| setting.name() == error.setting())
+            {
+                faults.push(of_setting(&error));
+            } else if is_used {
+                // A service that is not used does not need the files that its library finds.
+                faults.push(Fault::new(error.setting(), error.reason()));
+            }
+        }
+    }
+    for (path, _, settings) in sections {
         for (id, source) in &settings.static_keys {
             if let Some(file) = source.file().filter(|file| !file.exists()) {
                 let message = format!("{}: there is no such file", file.display());

@@ -133,7 +133,8 @@ fn base_url(text: &str) -> Result<Url, String> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err("it must not have a query or a fragment".to_owned());
     }
-    endpoint::check(&origin.ascii_serialization())?;
+    endpoint::check(&origin.ascii_serialization())
+        .map_err(|reason| format!("{reason}; use https://HOST"))?;
     Ok(url)
 }
 

@@ -169,7 +169,7 @@ async fn vault(
     Ok(vault.with_plain_sessions(options.plain_sessions))
 }
 
-/// Opens a key. `remedy` is what to do about a wrong name.
+/// Opens a key. `remedy` is what to do about a wrong name of a local key.
 async fn key(
     settings: &CodecSettings,
     uri: &KeyUri,

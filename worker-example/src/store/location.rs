@@ -157,7 +157,8 @@ fn check_endpoints(variables: &[(String, String)]) -> Result<(), LocationError> 
             let url: Url = value
                 .parse()
                 .map_err(|_| problem("it must be a URL such as https://HOST"))?;
-            endpoint::check(&url.origin().ascii_serialization()).map_err(problem)?;
+            endpoint::check(&url.origin().ascii_serialization())
+                .map_err(|reason| problem(&format!("{reason}; use https://HOST")))?;
         }
     }
     Ok(())

@@ -97,7 +97,7 @@ impl CodecArgs {
         }
     }
 
-    /// What to do when a key that has to decrypt does not exist.
+    /// What to do when a local key that has to decrypt does not exist.
     fn remedy(&self) -> &'static str {
         if self.config.is_some() {
             "correct the name of the key or its keyring in the configuration"

@@ -7,10 +7,10 @@ use temporal_kms_codec_service::missing_key::with_remedy;
 
 use super::exit::Failure;
 
-/// What to do about a key that the command line names.
+/// What to do about a local key that the command line names.
 pub(crate) const WRONG_NAME: &str = "correct the name in --key, or the folder in --keyring";
 
-/// The failure of a command that only uses existing keys. `remedy` is what to do about a wrong name.
+/// The failure of a command that only uses existing keys. `remedy` is what to do about a wrong name of a local key.
 pub(crate) fn failure(error: ProviderError, remedy: impl Into<Cow<'static, str>>) -> Failure {
     with_remedy(error, remedy).into()
 }
@@ -27,10 +27,12 @@ pub(crate) async fn failure_of_input(
         return error.into();
     }
     let wanted: Vec<String> = wanted.await.iter().map(ToString::to_string).collect();
+    let error = with_remedy(error, remedy);
     if wanted.is_empty() {
-        return failure(error, remedy);
+        return error.into();
     }
-    failure(error, format!("{remedy}: {names} {}", wanted.join(", ")))
+    let remedy = format!("{}: {names} {}", error.remedy(), wanted.join(", "));
+    error.with_remedy(remedy).into()
 }
 
 #[cfg(test)]
@@ -39,14 +41,14 @@ mod tests {
 
     use super::*;
 
-    fn error(kind: Kind) -> ProviderError {
-        ProviderError::new(kind, &"aws-kms://alias/a".parse().unwrap())
+    fn error(kind: Kind, key: &str) -> ProviderError {
+        ProviderError::new(kind, &key.parse().unwrap())
     }
 
-    async fn told(wanted: &[&str]) -> String {
+    async fn told(key: &str, wanted: &[&str]) -> String {
         let wanted: Vec<KeyUri> = wanted.iter().map(|key| key.parse().unwrap()).collect();
         let wanted = std::future::ready(wanted);
-        let error = error(Kind::KeyNotFound);
+        let error = error(Kind::KeyNotFound, key);
         let failure = failure_of_input(error, "name the key", "the file names", wanted).await;
         failure.to_string()
     }
@@ -54,18 +56,23 @@ mod tests {
     #[tokio::test]
     async fn a_missing_key_is_told_with_the_keys_of_the_input() {
         assert_eq!(
-            told(&[]).await,
-            "aws-kms://alias/a: key not found; name the key"
+            told("local://c", &[]).await,
+            "local://c: key not found; name the key"
         );
         assert_eq!(
-            told(&["local://a", "local://b"]).await,
-            "aws-kms://alias/a: key not found; name the key: the file names local://a, local://b"
+            told("local://c", &["local://a", "local://b"]).await,
+            "local://c: key not found; name the key: the file names local://a, local://b"
+        );
+        assert_eq!(
+            told("aws-kms://alias/a", &["local://a"]).await,
+            "aws-kms://alias/a: key not found; check the key's name, its project or account, and its region: \
+             the file names local://a"
         );
     }
 
     #[tokio::test]
     async fn the_input_is_not_read_for_another_error() {
-        let refused = error(Kind::PermissionDenied);
+        let refused = error(Kind::PermissionDenied, "aws-kms://alias/a");
         let wanted = std::future::pending();
         let failure = failure_of_input(refused.clone(), "name the key", "it names", wanted).await;
         assert_eq!(failure.to_string(), refused.to_string());

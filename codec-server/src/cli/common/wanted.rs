@@ -28,7 +28,7 @@ pub(crate) fn explain(error: &Error, payload: &Payload, namespace: &Namespace) -
     let reason = match error {
         Error::Payload(reason) => reason,
         Error::Provider(reason) => {
-            let remedy = "check its name, and the account, project or folder that it belongs to";
+            let remedy = "check its name, and the folder that it belongs to";
             return missing_key::with_remedy(reason.clone(), remedy).to_string();
         }
         other => return other.to_string(),
@@ -223,7 +223,7 @@ mod tests {
         let here = Namespace::new("default").unwrap();
         assert_eq!(
             explain(&error.into(), &Payload::default(), &here),
-            "aws-kms://alias/a: key not found; check its name, and the account, project or folder that it belongs to"
+            "aws-kms://alias/a: key not found; check the key's name, its project or account, and its region"
         );
     }
 

@@ -82,7 +82,7 @@ fn untold(
         Kind::PermissionDenied => {
             "the caller may not see versions and schedule, and need not".to_owned()
         }
-        _ => format!("not known: {}", error.message()),
+        _ => format!("not known: {}", error.summary()),
     };
     let states = match refused {
         Some(refused) => Finding::failed(

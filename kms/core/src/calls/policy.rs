@@ -131,7 +131,7 @@ impl CallPolicy {
         }
         let delays = [self.base_delay, self.max_delay];
         if times.iter().chain(&delays).any(|time| *time > LONGEST) {
-            return invalid("no time may be longer than a day: choose a shorter one");
+            return invalid("each time must be at most a day");
         }
         if self.attempt_timeout > self.total_timeout {
             return invalid("one attempt must not take longer than the whole call");

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use super::{AES_GCM, VALUE, keyring, mode, says_what_to_do, tink_keyset, write};
 use temporal_kms::{
     Dek, EncryptionContext, KeyAdmin as _, KeyPurpose, KeyRole, KeySpec, KeyState, KeyUri,
-    Protection, ProviderErrorKind as Kind,
+    Protection, ProviderError, ProviderErrorKind as Kind,
 };
 
 fn uri(name: &str) -> KeyUri {
@@ -68,6 +68,9 @@ async fn versions_are_disabled_enabled_and_destroyed() {
     let error = key.unwrap(&wrapped, &context).await.unwrap_err();
     assert_eq!(error.kind(), Kind::KeyVersionGone);
     assert!(error.to_string().contains("may be destroyed"), "{error}");
+    let remedy =
+        "add this version to the keyset from a backup, and keep the versions that it has now";
+    assert_eq!(error.remedy(), remedy);
 
     let versions = keyring.versions(&uri("k")).await.unwrap();
     assert_eq!(versions, [new]);
@@ -117,6 +120,15 @@ async fn the_primary_version_stays() {
         assert_eq!(error.kind(), Kind::Misconfigured, "{error}");
         says_what_to_do(&error);
     }
+    let remedy = |error: ProviderError| error.remedy().to_owned();
+    for unnamed in [
+        keyring.disable(&uri("k"), None).await,
+        keyring.enable(&uri("k"), None).await,
+    ] {
+        assert_eq!(remedy(unnamed.unwrap_err()), "name a version");
+    }
+    let unnamed = keyring.destroy(&uri("k"), None).await.unwrap_err();
+    assert!(remedy(unnamed).contains("delete the keyset's file"));
     let error = keyring.disable(&uri("k"), Some("no id")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::KeyNotFound);
     assert!(!error.is_key_missing(), "{error}");

@@ -114,6 +114,12 @@ fn remedy(value: RvError, kind: Kind) -> Option<&'static str> {
         | RvError::WrappingKeyTypeInconsistent => {
             "use an AES key to encrypt, and a P-256 key to sign"
         }
+        RvError::KeyHandleInvalid
+        | RvError::ObjectHandleInvalid
+        | RvError::UnwrappingKeyHandleInvalid
+        | RvError::WrappingKeyHandleInvalid => {
+            "check that the key is still on the token, and that the PIN is named"
+        }
         RvError::CantLock => "use a PKCS#11 module for programs with threads",
         _ => match kind {
             Kind::Misconfigured => "look up this answer in the manual of the token",
@@ -217,8 +223,9 @@ mod tests {
             let error = failure.for_key(&key);
             let text = error.to_string();
             assert_eq!(text.matches("; ").count(), 1, "{text}");
-            if error.kind() == Kind::Misconfigured {
-                let general = ProviderError::new(Kind::Misconfigured, &key);
+            // Tokens have no projects and no regions.
+            if [Kind::Misconfigured, Kind::KeyNotFound].contains(&error.kind()) {
+                let general = ProviderError::new(error.kind(), &key);
                 assert_ne!(error.remedy(), general.remedy(), "{text}");
             }
         }

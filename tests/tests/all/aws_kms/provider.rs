@@ -265,10 +265,14 @@ async fn wrong_settings_are_found_before_any_call() {
     clear_sts.sts_endpoint = Some("http://sts.example".to_owned());
     for (name, options, expected) in [
         ("alias/a", no_region, "AWS_REGION"),
-        ("alias/a", bad_region, "named like eu-west-1"),
+        ("alias/a", bad_region, "write one such as eu-west-1"),
         (arn.as_str(), clear, "this machine only"),
         (arn.as_str(), clear_sts, "this machine only"),
-        ("arn:aws:kms:eu-west-1:1:key/x", good, "its form is"),
+        (
+            "arn:aws:kms:eu-west-1:1:key/x",
+            good,
+            "is not in one of the forms",
+        ),
     ] {
         let error = kms_options(options).key(&uri(name)).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Misconfigured);

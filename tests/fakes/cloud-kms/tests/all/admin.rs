@@ -150,14 +150,25 @@ async fn versions_come_and_go() {
     );
 
     for version in [None, Some("x"), Some("9")] {
-        assert!(
-            admin.disable(&uri("k"), version).await.is_err(),
-            "{version:?}"
-        );
-        assert!(
-            admin.destroy(&uri("k"), version).await.is_err(),
-            "{version:?}"
-        );
+        let refused = [
+            admin.disable(&uri("k"), version).await.unwrap_err(),
+            admin.enable(&uri("k"), version).await.unwrap_err(),
+            admin.destroy(&uri("k"), version).await.unwrap_err(),
+        ];
+        for error in refused {
+            assert!(!error.is_key_missing(), "{version:?}: {error}");
+        }
+    }
+    let error = admin.set_primary(&uri("k"), "9").await.unwrap_err();
+    assert!(!error.is_key_missing(), "{error}");
+    // Cloud KMS answers the same for a key that does not exist.
+    for error in [
+        admin.disable(&uri("none"), Some("1")).await.unwrap_err(),
+        admin.enable(&uri("none"), Some("1")).await.unwrap_err(),
+        admin.destroy(&uri("none"), Some("1")).await.unwrap_err(),
+        admin.set_primary(&uri("none"), "1").await.unwrap_err(),
+    ] {
+        assert!(error.is_key_missing(), "{error}");
     }
     assert_eq!(
         kind(admin.replicate(&uri("k"), "us").await),
