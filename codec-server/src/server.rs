@@ -354,7 +354,7 @@ mod tests {
             (
                 keys.unwrap_err().into(),
                 "namespaces.prod: ",
-                "name the folder",
+                "set TEMPORAL_CODEC_KEYRING",
             ),
         ] {
             let error: ServerError = error;
