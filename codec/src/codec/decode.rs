@@ -12,6 +12,7 @@ use super::{
     known::{KnownKeys, State, Undecoded},
     message::{self, AdditionalData, Content},
     policy::PlaintextPolicy,
+    turns::CompressionTurns,
 };
 use crate::{
     Error, Payload, PayloadError,
@@ -62,7 +63,7 @@ impl Codec {
         let codec = &self.0;
         CallBudget {
             calls: codec.opening.decryption.budget(),
-            decompression: Decompression::new(codec.max_decompressed_total, codec.turns.as_ref()),
+            decompression: Decompression::new(codec.max_decompressed_total),
         }
     }
 
@@ -132,7 +133,7 @@ impl Codec {
         layers: usize,
         budget: &CallBudget,
     ) -> Result<Plain<Payload>, Error> {
-        let mut opening = Opening::new(budget);
+        let mut opening = Opening::new(budget, self.0.turns.as_ref());
         let mut payload = payload;
         let (mut layers, mut is_authentic) = (layers, layers > 0);
         while let Some(marker) = self.marker(&payload.metadata, &payload.data) {
@@ -306,6 +307,7 @@ struct CallBudget {
 /// The layers of one payload, while they are opened.
 struct Opening<'b> {
     budget: &'b CallBudget,
+    turns: Option<&'b CompressionTurns>,
     /// From the first layer that is decompressed on, until a key service may have to be waited for.
     turn: Option<Turn<'b>>,
     /// Whether a layer was compressed.
@@ -313,9 +315,10 @@ struct Opening<'b> {
 }
 
 impl<'b> Opening<'b> {
-    const fn new(budget: &'b CallBudget) -> Self {
+    const fn new(budget: &'b CallBudget, turns: Option<&'b CompressionTurns>) -> Self {
         Self {
             budget,
+            turns,
             turn: None,
             was_compressed: false,
         }
@@ -328,7 +331,7 @@ impl<'b> Opening<'b> {
     ) -> Result<SecretVec, PayloadError> {
         let mut turn = match self.turn.take() {
             Some(turn) => turn,
-            None => self.budget.decompression.turn().await,
+            None => self.budget.decompression.turn(self.turns).await,
         };
         let plain = turn.decompress(content, max, self.was_compressed).await;
         self.turn = Some(turn);
@@ -360,18 +363,9 @@ impl Decoder {
     /// How large the payloads of this request may become by decompression together, in bytes, in place of
     /// [`max_decompressed_total`](crate::CodecBuilder::max_decompressed_total).
     #[must_use]
-    pub fn with_max_decompressed_total(self, bytes: usize) -> Self {
-        let CallBudget {
-            calls,
-            decompression,
-        } = self.budget;
-        Self {
-            budget: CallBudget {
-                calls,
-                decompression: decompression.with_limit(bytes),
-            },
-            ..self
-        }
+    pub fn with_max_decompressed_total(mut self, bytes: usize) -> Self {
+        self.budget.decompression.set_limit(bytes);
+        self
     }
 
     /// Decrypts one payload.

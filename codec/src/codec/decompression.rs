@@ -74,7 +74,6 @@ impl From<Compressed> for CompressedContent {
 /// What the payloads of one call may become by decompression.
 pub(super) struct Decompression {
     limit: usize,
-    turns: Option<CompressionTurns>,
     spent: Mutex<Spent>,
 }
 
@@ -87,26 +86,25 @@ struct Spent {
 }
 
 impl Decompression {
-    pub(super) fn new(limit: usize, turns: Option<&CompressionTurns>) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            turns: turns.cloned(),
             spent: Mutex::default(),
         }
     }
 
-    /// The same with another limit.
-    pub(super) fn with_limit(self, limit: usize) -> Self {
-        Self { limit, ..self }
+    pub(super) const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// Waits until no other payload of the call is being decompressed. All of them are work for one task. If they ran side by
     /// side, each would keep its memory while it lets others run.
-    pub(super) async fn turn(&self) -> Turn<'_> {
+    /// A large payload takes one of `turns`, too.
+    pub(super) async fn turn<'d>(&'d self, turns: Option<&'d CompressionTurns>) -> Turn<'d> {
         Turn {
             limit: self.limit,
             spent: self.spent.lock().await,
-            turns: self.turns.as_ref(),
+            turns,
             permit: None,
         }
     }
