@@ -16,7 +16,7 @@ use super::{STEP, turns::CompressionTurns};
 use crate::{
     PayloadError,
     crypto::{
-        bounded::Decompressing,
+        bounded::{self, Decompressing},
         compression,
         decompression::{self, Algorithm},
     },
@@ -51,6 +51,14 @@ impl CompressedContent {
     /// The compressed bytes.
     fn bytes(&self) -> &[u8] {
         self.buffer.get(self.place.clone()).unwrap_or_default()
+    }
+
+    /// The length that the content claims to become, if it tells one. What becomes more is malformed.
+    fn told_len(&self) -> Option<usize> {
+        match self.algorithm {
+            Some(algorithm) => decompression::told_len(algorithm, self.bytes()),
+            None => compression::told_len(self.bytes()),
+        }
     }
 
     fn start(&self, limit: usize) -> Result<Decompressing<'_>, PayloadError> {
@@ -132,7 +140,12 @@ impl Turn<'_> {
             self.spent.bytes = self.spent.bytes.saturating_add(work);
         }
         let left = self.limit.saturating_sub(self.spent.bytes);
-        if left == 0 {
+        let told = content.told_len().unwrap_or_default();
+        // It is too large for any call, and costs this one nothing.
+        if told > max {
+            return Err(bounded::too_large(max));
+        }
+        if left == 0 || told > left {
             return Err(self.exhausted());
         }
         let most = max.min(left);

@@ -117,7 +117,7 @@ impl Bounded {
     fn add(&mut self, count: usize) -> Result<(), PayloadError> {
         self.len = self.len.saturating_add(count);
         if self.len > self.limit {
-            return Err(self.too_large());
+            return Err(too_large(self.limit));
         }
         Ok(())
     }
@@ -126,18 +126,19 @@ impl Bounded {
     #[cfg(feature = "decompression")]
     pub(super) fn whole(&mut self, len: usize) -> Result<&mut [u8], PayloadError> {
         if len > self.limit {
-            return Err(self.too_large());
+            return Err(too_large(self.limit));
         }
         self.buffer = SecretVec::from(vec![0; len]);
         self.len = len;
         Ok(self.buffer.as_mut_slice())
     }
+}
 
-    const fn too_large(&self) -> PayloadError {
-        PayloadError::TooLarge {
-            what: "the decompressed payload",
-            limit: self.limit,
-        }
+/// The error of data that become more than `limit` bytes.
+pub(crate) const fn too_large(limit: usize) -> PayloadError {
+    PayloadError::TooLarge {
+        what: "the decompressed payload",
+        limit,
     }
 }
 

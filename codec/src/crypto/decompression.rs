@@ -55,6 +55,20 @@ pub(crate) fn decompressing(
     ))
 }
 
+/// The length that `compressed` claims to become. The formats of deflate tell none before their end.
+#[cfg(feature = "decompression")]
+pub(crate) fn told_len(algorithm: Algorithm, compressed: &[u8]) -> Option<usize> {
+    match algorithm {
+        Algorithm::Snappy => Snappy::read(compressed).ok().map(|block| block.len),
+        Algorithm::Zlib | Algorithm::Gzip => None,
+    }
+}
+
+#[cfg(not(feature = "decompression"))]
+pub(crate) const fn told_len(_: Algorithm, _: &[u8]) -> Option<usize> {
+    None
+}
+
 #[cfg(feature = "decompression")]
 const MALFORMED_ZLIB: PayloadError =
     PayloadError::Malformed("its content is not one stream of zlib");
@@ -207,6 +221,19 @@ mod tests {
             decompress(Algorithm::Snappy, &claim, usize::MAX).unwrap_err(),
             MALFORMED_SNAPPY
         );
+    }
+
+    #[test]
+    fn a_snappy_block_tells_its_length() {
+        let plain = vec![b'a'; 100_000];
+        for (algorithm, told) in [
+            (Algorithm::Snappy, Some(plain.len())),
+            (Algorithm::Zlib, None),
+            (Algorithm::Gzip, None),
+        ] {
+            let compressed = compress(algorithm, &plain);
+            assert_eq!(told_len(algorithm, &compressed), told, "{algorithm:?}");
+        }
     }
 
     #[test]

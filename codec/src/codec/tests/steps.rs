@@ -126,6 +126,41 @@ async fn many_payloads_are_compressed_in_steps() {
     assert_eq!(codec.decode(sealed.unwrap()).await.unwrap(), batch);
 }
 
+/// Sealed by a codec with a larger limit.
+#[cfg(feature = "zstd")]
+#[tokio::test]
+async fn an_envelope_that_is_too_large_for_any_call_costs_nothing() {
+    let (_folder, keyring) = keyring();
+    let key = keyring.key_or_create("k").unwrap();
+    let build = |builder: CodecBuilder| builder.encrypt_with(key.clone()).build().unwrap();
+    let writer = build(builder("n").compression(Compression::Zstd {
+        level: 3,
+        min_bytes: 0,
+    }));
+    let limit = 3 * MIB / 2 + 1000;
+    let small = builder("n").max_decompressed(MIB);
+    let reader = build(small.max_decompressed_total(limit));
+    let large = seal(&writer, &text(2 * MIB)).await;
+    let half = seal(&writer, &text(MIB / 2)).await;
+    // From now on the data key is known.
+    reader.decode(vec![half.clone()]).await.unwrap();
+
+    let given = [&large, &half, &large, &half, &half, &half, &large];
+    let decoded = reader.decode_each(given.map(Clone::clone).into()).await;
+    for (index, result) in decoded.into_iter().enumerate() {
+        match (index, result) {
+            (1 | 3 | 4, Ok(_)) => {}
+            (5, Err(Error::Payload(error))) => {
+                assert_eq!(error, PayloadError::TooLargeTogether { limit });
+            }
+            (_, Err(Error::Payload(PayloadError::TooLarge { limit, .. }))) => {
+                assert_eq!(limit, MIB, "{index}");
+            }
+            (_, other) => panic!("{index}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn the_limit_of_a_call_is_at_least_a_gibibyte() {
     let (_folder, keyring) = keyring();
@@ -280,7 +315,8 @@ mod of_other_codecs {
         // The key need not be asked for.
         codec.decode(vec![sealed.clone()]).await.unwrap();
         let (paused, decoded) = pauses(codec.decode_each(vec![sealed; 6])).await;
-        assert!(paused >= 12, "{paused}");
+        // The fourth tells that it does not fit.
+        assert!(paused >= 10, "{paused}");
         for (index, result) in decoded.iter().enumerate() {
             assert_eq!(is_exhausted(result, 14 * MIB), index >= 3, "{result:?}");
         }
