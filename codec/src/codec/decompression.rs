@@ -1,8 +1,8 @@
 //! What the payloads of one call may become by decompression, and when they let other tasks run.
 //!
 //! A payload of a few hundred bytes can take the time of sixteen megabytes and become nothing, or fail in the end. So bytes count
-//! when they are made, before anything reads them. Compressed data count too where they were compressed themselves. What is
-//! compressed well does not become shorter once more, so such data are seldom what a codec wrote.
+//! when they are made, before anything reads them. Where compressed data were compressed themselves, a few bytes can become
+//! megabytes that take long and become nothing. So the bytes count by which such data become shorter. Honest data become longer.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use super::{STEP, turns::CompressionTurns};
 use crate::{
     PayloadError,
     crypto::{
-        bounded::{self, Decompressing},
+        bounded::{self, Decompressing, Step},
         compression,
         decompression::{self, Algorithm},
     },
@@ -26,6 +26,8 @@ use crate::{
 /// The work for a compressed byte, where that for a byte that is made of it is 1. A byte of deflate that becomes nothing, such
 /// as one in the table of codes of an empty block, takes more than 100 ns.
 const INPUT_WEIGHT: usize = 16;
+/// How much a decoder reads before it makes something of it: zstd makes a block of 128 KiB at once.
+const HELD_BACK: usize = 128 << 10;
 /// The work for data that cannot be decompressed to their end.
 const FAILURE: usize = 64 << 10;
 
@@ -91,6 +93,24 @@ struct Spent {
     bytes: usize,
     /// Since other tasks ran last.
     work: usize,
+    /// Bytes of content that was compressed twice, and what was made of them.
+    nested: (usize, usize),
+    /// By how much that became shorter, at most.
+    lost: usize,
+}
+
+impl Spent {
+    /// Counts a step of content that was compressed twice.
+    fn add_nested(&mut self, step: &Step) {
+        let (read, made) = &mut self.nested;
+        *read = read.saturating_add(step.read);
+        *made = made.saturating_add(step.made);
+        let lost = read.saturating_sub(made.saturating_add(HELD_BACK));
+        let more = lost.saturating_sub(self.lost);
+        self.lost = self.lost.saturating_add(more);
+        let weight = more.saturating_mul(INPUT_WEIGHT);
+        self.bytes = self.bytes.saturating_add(weight);
+    }
 }
 
 impl Decompression {
@@ -135,10 +155,6 @@ impl Turn<'_> {
         max: usize,
         is_nested: bool,
     ) -> Result<SecretVec, PayloadError> {
-        if is_nested {
-            let work = content.bytes().len().saturating_mul(INPUT_WEIGHT);
-            self.spent.bytes = self.spent.bytes.saturating_add(work);
-        }
         let left = self.limit.saturating_sub(self.spent.bytes);
         let told = content.told_len().unwrap_or_default();
         // It is too large for any call, and costs this one nothing.
@@ -156,9 +172,13 @@ impl Turn<'_> {
             let step = decompressing.step();
             let work = step.read.saturating_mul(INPUT_WEIGHT);
             self.spent.bytes = self.spent.bytes.saturating_add(step.made);
+            if is_nested {
+                self.spent.add_nested(&step);
+            }
             self.work(work.saturating_add(step.made));
             match step.is_last {
                 Ok(true) => return Ok(decompressing.into_plain()),
+                Ok(false) if self.spent.bytes > self.limit => return Err(self.exhausted()),
                 Ok(false) => {}
                 Err(error) => {
                     self.work(FAILURE);

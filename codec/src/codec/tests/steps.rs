@@ -283,6 +283,30 @@ mod of_other_codecs {
     }
 
     #[tokio::test]
+    async fn honest_data_that_were_compressed_twice_count_as_what_they_become() {
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            state.to_be_bytes()[0]
+        };
+        let random = Payload {
+            data: (0..MIB).map(|_| random()).collect(),
+            ..Payload::default()
+        };
+        let (_folder, codec) = warm(reader().max_decompressed_total(9 * MIB / 2)).await;
+        // Deflate halves the first one, and makes the second a little longer.
+        for honest in [payload(&text(MIB)), random] {
+            let inner = marked(gzip(&honest.encode_to_vec()));
+            let nested = marked(gzip(&inner.encode_to_vec()));
+            let sent = vec![nested; 2];
+            let decoded = codec.decode(sent).await.unwrap();
+            assert_eq!(decoded, [honest.clone(), honest]);
+        }
+    }
+
+    #[tokio::test]
     async fn a_decoder_counts_over_all_its_steps() {
         let (_folder, codec) = warm(reader()).await;
         let decoder = codec.decoder().with_max_decompressed_total(10 * MIB);
