@@ -7,7 +7,8 @@ use temporal_kms::support::SecretVec;
 use temporal_kms_codec_proto::{Metadata, PayloadParts};
 
 use super::{
-    CONCURRENT_CALLS, Codec, content,
+    CONCURRENT_CALLS, Codec,
+    content::{self, serialized},
     decompression::{CompressedContent, Decompression, Turn},
     known::{KnownKeys, State, Undecoded},
     message::{self, AdditionalData, Content},
@@ -141,6 +142,10 @@ impl Codec {
                 return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
             }
             layers += 1;
+            if marker.encrypts() && opening.turn.is_some() {
+                let held = serialized::len(&*payload);
+                opening.before_key_service(held).await;
+            }
             if !is_authentic {
                 let sealed = self.read(marker, payload)?;
                 payload = Plain::new(self.open(sealed, &mut opening).await?);
@@ -237,10 +242,6 @@ impl Codec {
 
     /// Opens a layer that `read` has checked, within what the call may still cost.
     async fn open(&self, sealed: Parsed, opening: &mut Opening<'_>) -> Result<Payload, Error> {
-        if !matches!(sealed, Parsed::Compressed(_) | Parsed::Static(_)) {
-            // While this one waits for a key service, others are decompressed.
-            opening.turn = None;
-        }
         match self.decrypt(sealed, &opening.budget.calls).await? {
             Decrypted::Payload(payload) => Ok(payload),
             Decrypted::Compressed(compressed) => {
@@ -308,7 +309,7 @@ struct CallBudget {
 struct Opening<'b> {
     budget: &'b CallBudget,
     turns: Option<&'b CompressionTurns>,
-    /// From the first layer that is decompressed on, until a key service may have to be waited for.
+    /// From the first layer that is decompressed on. While a key service may have to be waited for, only a large payload has it.
     turn: Option<Turn<'b>>,
     /// Whether a layer was compressed.
     was_compressed: bool,
@@ -321,6 +322,22 @@ impl<'b> Opening<'b> {
             turns,
             turn: None,
             was_compressed: false,
+        }
+    }
+
+    /// Called before a key service may have to be waited for. The payload has `held` bytes.
+    ///
+    /// While a small one waits, others of the call are decompressed. A large one keeps its turn, and so the others wait, too:
+    /// nothing else counts its memory. The calls of a key service need no turn, and an attempt of the budget ends before its
+    /// payload is decompressed. So whatever a payload with a turn waits for can go on.
+    async fn before_key_service(&mut self, held: usize) {
+        /// As much as a server leaves uncounted for each request.
+        const SMALL: usize = 64 << 10;
+
+        if held <= SMALL {
+            self.turn = None;
+        } else if let Some(turn) = &mut self.turn {
+            turn.take_permit().await;
         }
     }
 

@@ -167,8 +167,8 @@ impl Turn<'_> {
         let most = max.min(left);
         let mut decompressing = content.start(most)?;
         loop {
-            self.let_others_run(is_nested || decompressing.made() > 0)
-                .await;
+            let is_large = is_nested || decompressing.made() >= STEP;
+            self.let_others_run(is_large).await;
             let step = decompressing.step();
             let work = step.read.saturating_mul(INPUT_WEIGHT);
             self.spent.bytes = self.spent.bytes.saturating_add(step.made);
@@ -189,19 +189,25 @@ impl Turn<'_> {
         }
     }
 
-    /// Lets other tasks run, if enough work was done.
-    async fn let_others_run(&mut self, has_memory: bool) {
+    /// Lets other tasks run, if enough work was done. A large payload waits for one of the turns of all calls before that.
+    async fn let_others_run(&mut self, is_large: bool) {
         if self.spent.work < STEP {
             return;
         }
-        if has_memory
-            && self.permit.is_none()
+        if is_large {
+            self.take_permit().await;
+        }
+        self.spent.work = 0;
+        yield_now().await;
+    }
+
+    /// Waits for one of the turns of all calls, unless it has one.
+    pub(super) async fn take_permit(&mut self) {
+        if self.permit.is_none()
             && let Some(turns) = self.turns
         {
             self.permit = turns.decompressing().await;
         }
-        self.spent.work = 0;
-        yield_now().await;
     }
 
     fn work(&mut self, work: usize) {

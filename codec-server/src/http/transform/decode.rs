@@ -143,7 +143,8 @@ impl Request<'_> {
             Err(undecoded) => self.finish(index, undecoded, decoder).await?,
         };
         let answer = Plain::new(Some(answer));
-        // Nothing waits after the last layer is opened, so each thread has at most one payload that is not counted yet.
+        // Nothing waits after the last layer is opened. Before that, large content waits in one of the turns of `CompressionTurns`,
+        // which the process has as many of as threads. So few payloads are not counted yet.
         let mut taken = Taken::default();
         if let Some(answer) = &*answer {
             taken.add(answer.payload());

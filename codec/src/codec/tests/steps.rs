@@ -179,7 +179,7 @@ fn the_limit_of_a_call_is_at_least_a_gibibyte() {
 mod of_other_codecs {
     use std::{io::Write as _, num::NonZeroUsize};
 
-    use futures::poll;
+    use futures::{FutureExt as _, poll};
     use prost::Message as _;
     use tokio::task::yield_now;
 
@@ -365,5 +365,50 @@ mod of_other_codecs {
         // One turn is enough for any number of calls.
         let all = futures::future::join_all([large(), large(), large()]).await;
         assert!(all.iter().all(Result::is_ok));
+    }
+
+    /// An envelope of an unknown data key within gzip. It has `len` bytes of data.
+    async fn within_gzip(codec: &Codec, len: usize) -> Payload {
+        let mut envelope = seal(codec, "1").await;
+        let dek = envelope.metadata.get_mut("encrypted-dek").unwrap();
+        dek.extend(len.to_be_bytes());
+        envelope.data = vec![0; len];
+        envelope.data[0] = 2;
+        marked(gzip(&envelope.encode_to_vec()))
+    }
+
+    fn is_taken(turns: &CompressionTurns) -> bool {
+        turns.decompressing().now_or_never().is_none()
+    }
+
+    #[tokio::test]
+    async fn a_large_payload_keeps_its_turn_while_it_waits_for_a_key_service() {
+        let key = FaultyKey::new("k");
+        let turns = CompressionTurns::new(NonZeroUsize::MIN);
+        let codec = reader().compression_turns(&turns).encrypt_with(key.clone());
+        let codec = codec.build().unwrap();
+        let small = within_gzip(&codec, 32 << 10).await;
+        let large = within_gzip(&codec, 3 * MIB).await;
+        for (payload, is_large) in [(small, false), (large, true)] {
+            key.always_for(&[Operation::Unwrap], Answer::Stalls);
+            let calls = key.calls_of(Operation::Unwrap);
+            let given = vec![payload, nothing(), nothing()];
+            let mut decoding = Box::pin(codec.decode_each(given));
+            while key.calls_of(Operation::Unwrap) == calls {
+                assert!(poll!(decoding.as_mut()).is_pending());
+                yield_now().await;
+            }
+            // The others of the call end if they can.
+            for _ in 0..100 {
+                assert!(poll!(decoding.as_mut()).is_pending());
+                yield_now().await;
+            }
+            assert_eq!(is_taken(&turns), is_large);
+            key.recover();
+            let decoded = decoding.await;
+            assert!(decoded[0].is_err());
+            assert!(decoded[1..].iter().all(Result::is_ok));
+            assert!(!is_taken(&turns));
+        }
     }
 }
