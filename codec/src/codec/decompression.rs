@@ -16,7 +16,7 @@ use super::{STEP, turns::CompressionTurns};
 use crate::{
     PayloadError,
     crypto::{
-        bounded::{self, Decompressing, Step},
+        bounded::{self, Decompressing, StepReport},
         compression,
         decompression::{self, Algorithm},
     },
@@ -101,7 +101,7 @@ struct Spent {
 
 impl Spent {
     /// Counts a step of content that was compressed twice.
-    fn add_nested(&mut self, step: &Step) {
+    fn add_nested(&mut self, step: &StepReport) {
         let (read, made) = &mut self.nested;
         *read = read.saturating_add(step.read);
         *made = made.saturating_add(step.made);

@@ -5,7 +5,7 @@ use temporal_kms::support::SecretVec;
 use zstd::stream::read::Decoder as FrameDecoder;
 
 #[cfg(feature = "zstd")]
-use super::bounded::{Decoder, Sips, Stream};
+use super::bounded::{SippingReader, Sips, Stream};
 use super::{bounded::Decompressing, compressing::Compressing};
 use crate::{ConfigurationError, PayloadError};
 
@@ -138,7 +138,7 @@ pub(crate) fn decompressing(
 }
 
 #[cfg(feature = "zstd")]
-impl Decoder for FrameDecoder<'_, Sips<'_>> {
+impl SippingReader for FrameDecoder<'_, Sips<'_>> {
     fn source(&self) -> &Sips<'_> {
         self.get_ref()
     }

@@ -8,7 +8,7 @@ use flate2::bufread::{GzDecoder, ZlibDecoder};
 
 use super::bounded::Decompressing;
 #[cfg(feature = "decompression")]
-use super::bounded::{Bounded, Decoder, Sips, Steps, Stream};
+use super::bounded::{Bounded, SippingReader, Sips, Steps, Stream};
 use crate::PayloadError;
 
 /// How another codec compresses.
@@ -80,7 +80,7 @@ const MALFORMED_SNAPPY: PayloadError =
     PayloadError::Malformed("its content is not one block of snappy");
 
 #[cfg(feature = "decompression")]
-impl Decoder for ZlibDecoder<Sips<'_>> {
+impl SippingReader for ZlibDecoder<Sips<'_>> {
     fn source(&self) -> &Sips<'_> {
         self.get_ref()
     }
@@ -91,7 +91,7 @@ impl Decoder for ZlibDecoder<Sips<'_>> {
 }
 
 #[cfg(feature = "decompression")]
-impl Decoder for GzDecoder<Sips<'_>> {
+impl SippingReader for GzDecoder<Sips<'_>> {
     fn source(&self) -> &Sips<'_> {
         self.get_ref()
     }
