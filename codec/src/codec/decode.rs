@@ -371,6 +371,11 @@ struct Rest {
 ///
 /// What its payloads become by decompression is bounded and counted over all steps, too. A large payload lets other tasks run
 /// while it is decompressed, and so do many small ones.
+///
+/// Payloads of one decoder are decompressed one after another: in this order they count, and one of them at a time has memory for
+/// it. So a future of [`decode`](Self::decode) that was polled must be polled on until it ends, or be dropped. A task that keeps
+/// futures in a `FuturesUnordered`, and decodes one more payload with the same decoder in the loop over them, can wait for ever:
+/// the payload waits for one that nobody polls meanwhile. Add the payload to the others, or use another decoder.
 pub struct Decoder {
     codec: Codec,
     budget: CallBudget,

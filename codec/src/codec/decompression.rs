@@ -126,8 +126,8 @@ impl Decompression {
     }
 
     /// Waits until no other payload of the call is being decompressed. All of them are work for one task. If they ran side by
-    /// side, each would keep its memory while it lets others run.
-    /// A large payload takes one of `turns`, too.
+    /// side, each would keep its memory while it lets others run, and where they exceed the limit, none might be decoded. A large
+    /// payload takes one of `turns`, too: always after the lock, so that two payloads never wait for each other.
     pub(super) async fn turn<'d>(&'d self, turns: Option<&'d CompressionTurns>) -> Turn<'d> {
         Turn {
             limit: self.limit,
