@@ -113,9 +113,9 @@ pub enum PayloadError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The payloads of one call become too large by decompression. This one does not fit any more.
+    /// The payloads of one call cost too much to decompress. This one does not fit any more.
     #[error(
-        "the payloads of this call decompress to more than {limit} bytes together, which is the limit (`max_decompressed_total`); decode fewer at a time, or check the program that wrote them"
+        "decompressing the payloads of this call counts as more than {limit} bytes together, which is the limit (`max_decompressed_total`); decode fewer at a time, or check the program that wrote them"
     )]
     TooLargeTogether {
         /// The limit in bytes.

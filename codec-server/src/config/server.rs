@@ -99,14 +99,18 @@ impl Limits {
         open.min(tokio::sync::Semaphore::MAX_PERMITS)
     }
 
-    /// The bytes of the largest request that the limits allow: its body, its payloads, the payloads of the answer, and the
-    /// answer's text, which is base64.
+    /// The bytes of the largest request that the limits allow. While it is read, those are its body, its payloads, and four times
+    /// the body where strings have escapes. Later they are its body, its payloads, the payloads of the answer, and the answer's
+    /// text, which is base64.
     fn largest_request(&self) -> usize {
+        let reading = self.max_body.saturating_mul(6);
         let text = self.max_answer.saturating_add(self.max_answer / 2);
-        self.max_body
+        let answering = self
+            .max_body
             .saturating_mul(2)
             .saturating_add(self.max_answer)
-            .saturating_add(text)
+            .saturating_add(text);
+        reading.max(answering)
     }
 }
 

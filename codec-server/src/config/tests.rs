@@ -412,6 +412,14 @@ fn the_memory_is_enough_for_one_request_as_large_as_allowed() {
     assert!(error.contains("`max_memory` must be at least"), "{error}");
     let text = text.replace("[server]", "[server]\nmax_memory = \"3GiB\"");
     assert!(parse(&text, &[]).is_ok());
+
+    // Strings with escapes are copied while a body is read.
+    let text = format!("[server]\nmax_body = \"100MiB\"\n{SMALL}");
+    let error = parse(&text, &[]).unwrap_err();
+    let least = format!("`max_memory` must be at least {} bytes", 600 << 20);
+    assert!(error.contains(&least), "{error}");
+    let text = text.replace("[server]", "[server]\nmax_memory = \"600MiB\"");
+    assert!(parse(&text, &[]).is_ok());
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub(super) enum RequestError {
     )]
     AnswerTooLarge { limit: usize },
     #[error(
-        "the payloads decompress to more than {limit} bytes together, which is the limit: twice `max_answer`; ask for fewer at a time, or raise `max_answer`"
+        "decompressing the payloads counts as more than {limit} bytes together, which is the limit: twice `max_answer`; ask for fewer at a time, or raise `max_answer`"
     )]
     DecompressedTooLarge { limit: usize },
     /// The requests together take too much memory.

@@ -124,7 +124,8 @@ impl Request<'_> {
         if let Some(parsed) = self.parse_direct(&slices, limits) {
             return Ok(parsed);
         }
-        // The body in one part. The parser of other forms copies strings with escapes, into memory that it doubles.
+        // The body in one part. The parser of other forms copies strings with escapes, into memory that it doubles. The limits
+        // count that in `largest_request`.
         let has_escapes = slices.iter().any(|part| memchr(b'\\', part).is_some());
         let copies = bytes.len() * if has_escapes { 4 } else { 1 };
         share.grow(copies).await?;

@@ -154,8 +154,9 @@ impl CodecBuilder {
     /// How large the payloads of one call may become by decompression together, in bytes. Default: 1 GiB, or 16 times
     /// [`max_decompressed`](Self::max_decompressed) if that is more. [`Decoder`](crate::Decoder) has a limit for one request.
     ///
-    /// Each layer counts when it is decompressed, also where it fails or holds nothing of use. A layer within another
-    /// compressed layer counts 16 times its compressed length beside that. Payloads above the limit fail with
+    /// Each layer counts when it is decompressed, also where it fails or holds nothing of use. Where layers within other
+    /// compressed layers become shorter by decompression, the difference counts 16 times beside that. Payloads whose layers tell
+    /// that they are larger than [`max_decompressed`](Self::max_decompressed) do not count. Payloads above the limit fail with
     /// [`PayloadError::TooLargeTogether`](crate::PayloadError::TooLargeTogether).
     pub fn max_decompressed_total(mut self, bytes: usize) -> Self {
         self.max_decompressed_total = Some(bytes);

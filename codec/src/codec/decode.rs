@@ -7,11 +7,13 @@ use temporal_kms::support::SecretVec;
 use temporal_kms_codec_proto::{Metadata, PayloadParts};
 
 use super::{
-    CONCURRENT_CALLS, Codec, content,
+    CONCURRENT_CALLS, Codec,
+    content::{self, serialized},
     decompression::{CompressedContent, Decompression, Turn},
     known::{KnownKeys, State, Undecoded},
     message::{self, AdditionalData, Content},
     policy::PlaintextPolicy,
+    turns::CompressionTurns,
 };
 use crate::{
     Error, Payload, PayloadError,
@@ -62,7 +64,7 @@ impl Codec {
         let codec = &self.0;
         CallBudget {
             calls: codec.opening.decryption.budget(),
-            decompression: Decompression::new(codec.max_decompressed_total, codec.turns.as_ref()),
+            decompression: Decompression::new(codec.max_decompressed_total),
         }
     }
 
@@ -132,7 +134,7 @@ impl Codec {
         layers: usize,
         budget: &CallBudget,
     ) -> Result<Plain<Payload>, Error> {
-        let mut opening = Opening::new(budget);
+        let mut opening = Opening::new(budget, self.0.turns.as_ref());
         let mut payload = payload;
         let (mut layers, mut is_authentic) = (layers, layers > 0);
         while let Some(marker) = self.marker(&payload.metadata, &payload.data) {
@@ -140,6 +142,10 @@ impl Codec {
                 return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
             }
             layers += 1;
+            if marker.encrypts() && opening.turn.is_some() {
+                let held = serialized::len(&*payload);
+                opening.before_key_service(held).await;
+            }
             if !is_authentic {
                 let sealed = self.read(marker, payload)?;
                 payload = Plain::new(self.open(sealed, &mut opening).await?);
@@ -236,10 +242,6 @@ impl Codec {
 
     /// Opens a layer that `read` has checked, within what the call may still cost.
     async fn open(&self, sealed: Parsed, opening: &mut Opening<'_>) -> Result<Payload, Error> {
-        if !matches!(sealed, Parsed::Compressed(_) | Parsed::Static(_)) {
-            // While this one waits for a key service, others are decompressed.
-            opening.turn = None;
-        }
         match self.decrypt(sealed, &opening.budget.calls).await? {
             Decrypted::Payload(payload) => Ok(payload),
             Decrypted::Compressed(compressed) => {
@@ -306,18 +308,36 @@ struct CallBudget {
 /// The layers of one payload, while they are opened.
 struct Opening<'b> {
     budget: &'b CallBudget,
-    /// From the first layer that is decompressed on, until a key service may have to be waited for.
+    turns: Option<&'b CompressionTurns>,
+    /// From the first layer that is decompressed on. While a key service may have to be waited for, only a large payload has it.
     turn: Option<Turn<'b>>,
     /// Whether a layer was compressed.
     was_compressed: bool,
 }
 
 impl<'b> Opening<'b> {
-    const fn new(budget: &'b CallBudget) -> Self {
+    const fn new(budget: &'b CallBudget, turns: Option<&'b CompressionTurns>) -> Self {
         Self {
             budget,
+            turns,
             turn: None,
             was_compressed: false,
+        }
+    }
+
+    /// Called before a key service may have to be waited for. The payload has `held` bytes.
+    ///
+    /// While a small one waits, others of the call are decompressed. A large one keeps its turn, and so the others wait, too:
+    /// nothing else counts its memory. The calls of a key service need no turn, and an attempt of the budget ends before its
+    /// payload is decompressed. So whatever a payload with a turn waits for can go on.
+    async fn before_key_service(&mut self, held: usize) {
+        /// As much as a server leaves uncounted for each request.
+        const SMALL: usize = 64 << 10;
+
+        if held <= SMALL {
+            self.turn = None;
+        } else if let Some(turn) = &mut self.turn {
+            turn.take_permit().await;
         }
     }
 
@@ -328,7 +348,7 @@ impl<'b> Opening<'b> {
     ) -> Result<SecretVec, PayloadError> {
         let mut turn = match self.turn.take() {
             Some(turn) => turn,
-            None => self.budget.decompression.turn().await,
+            None => self.budget.decompression.turn(self.turns).await,
         };
         let plain = turn.decompress(content, max, self.was_compressed).await;
         self.turn = Some(turn);
@@ -351,6 +371,11 @@ struct Rest {
 ///
 /// What its payloads become by decompression is bounded and counted over all steps, too. A large payload lets other tasks run
 /// while it is decompressed, and so do many small ones.
+///
+/// Payloads of one decoder are decompressed one after another: in this order they count, and one of them at a time has memory for
+/// it. So a future of [`decode`](Self::decode) that was polled must be polled on until it ends, or be dropped. A task that keeps
+/// futures in a `FuturesUnordered`, and decodes one more payload with the same decoder in the loop over them, can wait for ever:
+/// the payload waits for one that nobody polls meanwhile. Add the payload to the others, or use another decoder.
 pub struct Decoder {
     codec: Codec,
     budget: CallBudget,
@@ -360,18 +385,9 @@ impl Decoder {
     /// How large the payloads of this request may become by decompression together, in bytes, in place of
     /// [`max_decompressed_total`](crate::CodecBuilder::max_decompressed_total).
     #[must_use]
-    pub fn with_max_decompressed_total(self, bytes: usize) -> Self {
-        let CallBudget {
-            calls,
-            decompression,
-        } = self.budget;
-        Self {
-            budget: CallBudget {
-                calls,
-                decompression: decompression.with_limit(bytes),
-            },
-            ..self
-        }
+    pub fn with_max_decompressed_total(mut self, bytes: usize) -> Self {
+        self.budget.decompression.set_limit(bytes);
+        self
     }
 
     /// Decrypts one payload.

@@ -1,8 +1,8 @@
 //! What the payloads of one call may become by decompression, and when they let other tasks run.
 //!
 //! A payload of a few hundred bytes can take the time of sixteen megabytes and become nothing, or fail in the end. So bytes count
-//! when they are made, before anything reads them. Compressed data count too where they were compressed themselves. What is
-//! compressed well does not become shorter once more, so such data are seldom what a codec wrote.
+//! when they are made, before anything reads them. Where compressed data were compressed themselves, a few bytes can become
+//! megabytes that take long and become nothing. So the bytes count by which such data become shorter. Honest data become longer.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use super::{STEP, turns::CompressionTurns};
 use crate::{
     PayloadError,
     crypto::{
-        bounded::Decompressing,
+        bounded::{self, Decompressing, StepReport},
         compression,
         decompression::{self, Algorithm},
     },
@@ -26,6 +26,8 @@ use crate::{
 /// The work for a compressed byte, where that for a byte that is made of it is 1. A byte of deflate that becomes nothing, such
 /// as one in the table of codes of an empty block, takes more than 100 ns.
 const INPUT_WEIGHT: usize = 16;
+/// How much a decoder reads before it makes something of it: zstd makes a block of 128 KiB at once.
+const HELD_BACK: usize = 128 << 10;
 /// The work for data that cannot be decompressed to their end.
 const FAILURE: usize = 64 << 10;
 
@@ -53,6 +55,14 @@ impl CompressedContent {
         self.buffer.get(self.place.clone()).unwrap_or_default()
     }
 
+    /// The length that the content claims to become, if it tells one. What becomes more is malformed.
+    fn told_len(&self) -> Option<usize> {
+        match self.algorithm {
+            Some(algorithm) => decompression::told_len(algorithm, self.bytes()),
+            None => compression::told_len(self.bytes()),
+        }
+    }
+
     fn start(&self, limit: usize) -> Result<Decompressing<'_>, PayloadError> {
         match self.algorithm {
             Some(algorithm) => decompression::decompressing(algorithm, self.bytes(), limit),
@@ -74,7 +84,6 @@ impl From<Compressed> for CompressedContent {
 /// What the payloads of one call may become by decompression.
 pub(super) struct Decompression {
     limit: usize,
-    turns: Option<CompressionTurns>,
     spent: Mutex<Spent>,
 }
 
@@ -84,29 +93,46 @@ struct Spent {
     bytes: usize,
     /// Since other tasks ran last.
     work: usize,
+    /// Bytes of content that was compressed twice, and what was made of them.
+    nested: (usize, usize),
+    /// By how much that became shorter, at most.
+    lost: usize,
+}
+
+impl Spent {
+    /// Counts a step of content that was compressed twice.
+    fn add_nested(&mut self, step: &StepReport) {
+        let (read, made) = &mut self.nested;
+        *read = read.saturating_add(step.read);
+        *made = made.saturating_add(step.made);
+        let lost = read.saturating_sub(made.saturating_add(HELD_BACK));
+        let more = lost.saturating_sub(self.lost);
+        self.lost = self.lost.saturating_add(more);
+        let weight = more.saturating_mul(INPUT_WEIGHT);
+        self.bytes = self.bytes.saturating_add(weight);
+    }
 }
 
 impl Decompression {
-    pub(super) fn new(limit: usize, turns: Option<&CompressionTurns>) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            turns: turns.cloned(),
             spent: Mutex::default(),
         }
     }
 
-    /// The same with another limit.
-    pub(super) fn with_limit(self, limit: usize) -> Self {
-        Self { limit, ..self }
+    pub(super) const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// Waits until no other payload of the call is being decompressed. All of them are work for one task. If they ran side by
-    /// side, each would keep its memory while it lets others run.
-    pub(super) async fn turn(&self) -> Turn<'_> {
+    /// side, each would keep its memory while it lets others run, and where they exceed the limit, none might be decoded. A large
+    /// payload takes one of `turns`, too: always after the lock, so that two payloads never wait for each other.
+    pub(super) async fn turn<'d>(&'d self, turns: Option<&'d CompressionTurns>) -> Turn<'d> {
         Turn {
             limit: self.limit,
             spent: self.spent.lock().await,
-            turns: self.turns.as_ref(),
+            turns,
             permit: None,
         }
     }
@@ -129,25 +155,30 @@ impl Turn<'_> {
         max: usize,
         is_nested: bool,
     ) -> Result<SecretVec, PayloadError> {
-        if is_nested {
-            let work = content.bytes().len().saturating_mul(INPUT_WEIGHT);
-            self.spent.bytes = self.spent.bytes.saturating_add(work);
-        }
         let left = self.limit.saturating_sub(self.spent.bytes);
-        if left == 0 {
+        let told = content.told_len().unwrap_or_default();
+        // It is too large for any call, and costs this one nothing.
+        if told > max {
+            return Err(bounded::too_large(max));
+        }
+        if left == 0 || told > left {
             return Err(self.exhausted());
         }
         let most = max.min(left);
         let mut decompressing = content.start(most)?;
         loop {
-            self.let_others_run(is_nested || decompressing.made() > 0)
-                .await;
+            let is_large = is_nested || decompressing.made() >= STEP;
+            self.let_others_run(is_large).await;
             let step = decompressing.step();
             let work = step.read.saturating_mul(INPUT_WEIGHT);
             self.spent.bytes = self.spent.bytes.saturating_add(step.made);
+            if is_nested {
+                self.spent.add_nested(&step);
+            }
             self.work(work.saturating_add(step.made));
             match step.is_last {
                 Ok(true) => return Ok(decompressing.into_plain()),
+                Ok(false) if self.spent.bytes > self.limit => return Err(self.exhausted()),
                 Ok(false) => {}
                 Err(error) => {
                     self.work(FAILURE);
@@ -158,19 +189,25 @@ impl Turn<'_> {
         }
     }
 
-    /// Lets other tasks run, if enough work was done.
-    async fn let_others_run(&mut self, has_memory: bool) {
+    /// Lets other tasks run, if enough work was done. A large payload waits for one of the turns of all calls before that.
+    async fn let_others_run(&mut self, is_large: bool) {
         if self.spent.work < STEP {
             return;
         }
-        if has_memory
-            && self.permit.is_none()
+        if is_large {
+            self.take_permit().await;
+        }
+        self.spent.work = 0;
+        yield_now().await;
+    }
+
+    /// Waits for one of the turns of all calls, unless it has one.
+    pub(super) async fn take_permit(&mut self) {
+        if self.permit.is_none()
             && let Some(turns) = self.turns
         {
             self.permit = turns.decompressing().await;
         }
-        self.spent.work = 0;
-        yield_now().await;
     }
 
     fn work(&mut self, work: usize) {

@@ -32,7 +32,7 @@ enum Slot {
 }
 
 /// How a step of sealing ended.
-enum Step<P: Erase> {
+enum SealStep<P: Erase> {
     Ended,
     /// Others may run first.
     Pause,
@@ -147,9 +147,9 @@ impl Codec {
         let mut sealed = Vec::with_capacity(payloads.as_slice().len());
         loop {
             match self.seal_step(active, key, &mut payloads, &mut sealed)? {
-                Step::Ended => return Ok(sealed),
-                Step::Pause => yield_now().await,
-                Step::Large(payload) => {
+                SealStep::Ended => return Ok(sealed),
+                SealStep::Pause => yield_now().await,
+                SealStep::Large(payload) => {
                     let compressed = self.compress(&*payload).await;
                     let mut batch = self.sealer(active, key, 1);
                     let seal = |payload: &mut P| batch.seal_with(payload, compressed);
@@ -166,18 +166,20 @@ impl Codec {
         key: &ActiveKey,
         payloads: &mut Plain<vec::IntoIter<P>>,
         sealed: &mut Vec<SharedPayload>,
-    ) -> Result<Step<P>, PayloadError> {
+    ) -> Result<SealStep<P>, PayloadError> {
         let mut batch = self.sealer(active, key, payloads.as_slice().len());
         while let Some(payload) = payloads.next().map(Plain::new) {
-            if batch.takes_steps(&*payload) {
-                return Ok(Step::Large(payload));
+            let compressible = batch.compressible_len(&*payload);
+            if batch.takes_steps(compressible) {
+                return Ok(SealStep::Large(payload));
             }
-            sealed.push(seal_one(key, payload, |payload| batch.seal(payload))?);
+            let seal = |payload: &mut P| batch.seal_measured(payload, compressible);
+            sealed.push(seal_one(key, payload, seal)?);
             if batch.work() >= STEP && !payloads.as_slice().is_empty() {
-                return Ok(Step::Pause);
+                return Ok(SealStep::Pause);
             }
         }
-        Ok(Step::Ended)
+        Ok(SealStep::Ended)
     }
 
     /// Compresses a large payload, and lets other tasks run meanwhile. `None` when it does not become shorter.

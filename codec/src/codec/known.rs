@@ -101,6 +101,10 @@ impl<'c> KnownKeys<'c> {
     /// The payload. It may be one that cannot be decoded at all.
     #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
     pub fn decode(&mut self, mut payload: Payload) -> Result<Payload, Undecoded> {
+        // Compressed content takes the other way, which reads the metadata itself.
+        if envelope_v2::is_compressed(&payload.data) {
+            return Err(Undecoded(State::Given(Plain::new(payload))));
+        }
         self.recognise(&payload.metadata);
         let data = mem::take(&mut payload.data);
         match self.decrypt(data) {
@@ -124,6 +128,9 @@ impl<'c> KnownKeys<'c> {
         &mut self,
         mut payload: SharedPayload,
     ) -> Result<SharedPayload, Undecoded> {
+        if envelope_v2::is_compressed(&payload.data) {
+            return Err(Undecoded(State::Given(Plain::new(payload.into_payload()))));
+        }
         if !self
             .last
             .as_ref()
@@ -365,6 +372,38 @@ mod tests {
         let other = with_entry(&sealed, 9);
         codec.decode(vec![other.clone()]).await.unwrap();
         assert_eq!(kept(&codec), Some(other.metadata));
+    }
+
+    #[cfg(feature = "zstd")]
+    #[tokio::test]
+    async fn metadata_of_compressed_payloads_are_not_read_here() {
+        let builder = Codec::builder(Namespace::new("default").unwrap());
+        let builder = builder.compression(crate::Compression::Zstd {
+            level: 3,
+            min_bytes: 1,
+        });
+        let codec = builder.encrypt_with(FaultyKey::new("default")).build();
+        let codec = codec.unwrap();
+        let payload = Payload {
+            data: vec![b'a'; 1000],
+            ..Payload::default()
+        };
+        let sealed = codec.encode(vec![payload.clone()]).await.unwrap().remove(0);
+        for _ in 0..2 {
+            let decoder = codec.decoder();
+            let (given, shared) = {
+                let mut known = KnownKeys::new(&codec);
+                let given = known.decode(sealed.clone()).unwrap_err();
+                let shared = known.decode_shared(sealed.clone().into()).unwrap_err();
+                assert!(known.last.is_none());
+                (given, shared)
+            };
+            for undecoded in [given, shared] {
+                assert_eq!(undecoded.given(), Some(&sealed));
+                assert_eq!(decoder.finish(undecoded).await.unwrap(), payload);
+            }
+        }
+        assert_eq!(kept(&codec), None);
     }
 
     #[tokio::test]

@@ -92,19 +92,41 @@ impl<'k> BatchSealer<'k> {
         self.work
     }
 
-    /// Whether a payload is so long that it is compressed in steps, and then sealed by [`seal_with`](Self::seal_with).
-    pub(crate) fn takes_steps(&self, payload: &impl PayloadParts) -> bool {
-        self.compressible_len(payload)
-            .is_some_and(|len| len > self.compression.step())
+    /// The length of the serialized payload, if it is to be compressed.
+    pub(crate) fn compressible_len(&self, payload: &impl PayloadParts) -> Option<usize> {
+        if self.compression == Compression::None {
+            return None;
+        }
+        let len = serialized::len(payload);
+        let is_wanted = len <= self.max_decompressed && self.compression.applies_to(len);
+        is_wanted.then_some(len)
+    }
+
+    /// Whether a payload with this [`compressible_len`](Self::compressible_len) is so long that it is compressed in steps, and then
+    /// sealed by [`seal_with`](Self::seal_with).
+    pub(crate) fn takes_steps(&self, compressible: Option<usize>) -> bool {
+        compressible.is_some_and(|len| len > self.compression.step())
     }
 
     /// The `data` of an envelope. The data of the payload may be taken. The caller erases what is left of it.
+    #[cfg(test)]
     pub(crate) fn seal(&mut self, payload: &mut impl PayloadParts) -> Result<Data, PayloadError> {
-        let compressed = self.compressed(payload);
+        let compressible = self.compressible_len(payload);
+        self.seal_measured(payload, compressible)
+    }
+
+    /// The `data` of an envelope, of a payload with this [`compressible_len`](Self::compressible_len). The data of the payload may
+    /// be taken. The caller erases what is left of it.
+    pub(crate) fn seal_measured(
+        &mut self,
+        payload: &mut impl PayloadParts,
+        compressible: Option<usize>,
+    ) -> Result<Data, PayloadError> {
+        let compressed = compressible.and_then(|len| self.compressed(payload, len));
         self.seal_with(payload, compressed)
     }
 
-    /// As [`seal`](Self::seal), for a payload that was compressed before. `None` says that it did not become shorter.
+    /// As [`seal_measured`](Self::seal_measured), for a payload that was compressed before. `None` says that it did not become shorter.
     pub(crate) fn seal_with(
         &mut self,
         payload: &mut impl PayloadParts,
@@ -149,22 +171,11 @@ impl<'k> BatchSealer<'k> {
         Ok(Data::behind(start, buffer.into_inner()))
     }
 
-    /// The serialized payload in compressed form, unless that is not wanted or not shorter.
-    fn compressed(&mut self, payload: &impl PayloadParts) -> Option<SecretVec> {
-        let len = self.compressible_len(payload)?;
+    /// The serialized payload of `len` bytes in compressed form, unless that is not shorter.
+    fn compressed(&mut self, payload: &impl PayloadParts, len: usize) -> Option<SecretVec> {
         let slowness = (STEP / self.compression.step()).max(1);
         self.work = self.work.saturating_add(len.saturating_mul(slowness));
         self.compression.apply(&serialized::to_vec(payload))
-    }
-
-    /// The length of the serialized payload, if it is to be compressed.
-    fn compressible_len(&self, payload: &impl PayloadParts) -> Option<usize> {
-        if self.compression == Compression::None {
-            return None;
-        }
-        let len = serialized::len(payload);
-        let is_wanted = len <= self.max_decompressed && self.compression.applies_to(len);
-        is_wanted.then_some(len)
     }
 }
 

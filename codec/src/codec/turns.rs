@@ -11,13 +11,16 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// [`max_decompressed`](crate::CodecBuilder::max_decompressed) bytes, and some megabytes of the algorithm. A server takes as many
 /// turns as it has threads, so that its memory does not grow with its requests.
 ///
+/// What a layer became by decompression may be encrypted once more. If that is more than 64 KiB, it keeps its turn while it waits for
+/// a key service. So a slow key service can hold up other large payloads, until the calls that wait for it are given up.
+///
 /// A call that has a turn must go on: a task that waits for a second call while it leaves a first one half done may wait for a
 /// turn that the first one has.
 #[derive(Clone, Debug)]
-pub struct CompressionTurns(Arc<Turns>);
+pub struct CompressionTurns(Arc<Semaphores>);
 
 #[derive(Debug)]
-struct Turns {
+struct Semaphores {
     compressing: Semaphore,
     decompressing: Semaphore,
 }
@@ -27,7 +30,7 @@ impl CompressionTurns {
     #[must_use]
     pub fn new(each: NonZeroUsize) -> Self {
         let turns = || Semaphore::new(each.get().min(Semaphore::MAX_PERMITS));
-        Self(Arc::new(Turns {
+        Self(Arc::new(Semaphores {
             compressing: turns(),
             decompressing: turns(),
         }))

@@ -26,7 +26,7 @@ pub(crate) struct Decompressing<'c> {
 }
 
 /// What one step did.
-pub(crate) struct Step {
+pub(crate) struct StepReport {
     /// Compressed bytes that were read.
     pub(crate) read: usize,
     /// Bytes that were made of them.
@@ -45,10 +45,10 @@ impl<'c> Decompressing<'c> {
     }
 
     /// Decompresses some more.
-    pub(crate) fn step(&mut self) -> Step {
+    pub(crate) fn step(&mut self) -> StepReport {
         let (left, len) = (self.steps.left(), self.plain.len);
         let is_last = self.steps.step(&mut self.plain);
-        Step {
+        StepReport {
             read: left.saturating_sub(self.steps.left()),
             made: self.plain.len.saturating_sub(len),
             is_last,
@@ -90,10 +90,12 @@ pub(super) struct Bounded {
 impl Bounded {
     fn new(guess: usize, limit: usize) -> Self {
         const LEAST: usize = 4096;
+        /// A larger buffer is erased to its end, also where nothing was written.
+        const MOST: usize = 1 << 20;
         // One byte more than the limit tells that it is exceeded.
         let most = limit.saturating_add(1);
         Self {
-            buffer: SecretVec::from(vec![0; guess.max(LEAST).min(most)]),
+            buffer: SecretVec::from(vec![0; guess.clamp(LEAST, MOST).min(most)]),
             len: 0,
             limit,
         }
@@ -117,7 +119,7 @@ impl Bounded {
     fn add(&mut self, count: usize) -> Result<(), PayloadError> {
         self.len = self.len.saturating_add(count);
         if self.len > self.limit {
-            return Err(self.too_large());
+            return Err(too_large(self.limit));
         }
         Ok(())
     }
@@ -126,23 +128,24 @@ impl Bounded {
     #[cfg(feature = "decompression")]
     pub(super) fn whole(&mut self, len: usize) -> Result<&mut [u8], PayloadError> {
         if len > self.limit {
-            return Err(self.too_large());
+            return Err(too_large(self.limit));
         }
         self.buffer = SecretVec::from(vec![0; len]);
         self.len = len;
         Ok(self.buffer.as_mut_slice())
     }
+}
 
-    const fn too_large(&self) -> PayloadError {
-        PayloadError::TooLarge {
-            what: "the decompressed payload",
-            limit: self.limit,
-        }
+/// The error of data that become more than `limit` bytes.
+pub(crate) const fn too_large(limit: usize) -> PayloadError {
+    PayloadError::TooLarge {
+        what: "the decompressed payload",
+        limit,
     }
 }
 
 /// A decompressor that reads its data in sips.
-pub(super) trait Decoder: Read + Send {
+pub(super) trait SippingReader: Read + Send {
     /// The source of the compressed data.
     fn source(&self) -> &Sips<'_>;
 
@@ -156,14 +159,14 @@ pub(super) struct Stream<D> {
     malformed: PayloadError,
 }
 
-impl<D: Decoder> Stream<D> {
+impl<D: SippingReader> Stream<D> {
     /// `malformed` is the error of data that the decoder cannot read, or that something follows.
     pub(super) const fn new(decoder: D, malformed: PayloadError) -> Self {
         Self { decoder, malformed }
     }
 }
 
-impl<D: Decoder> Steps for Stream<D> {
+impl<D: SippingReader> Steps for Stream<D> {
     fn step(&mut self, plain: &mut Bounded) -> Result<bool, PayloadError> {
         self.decoder.refill();
         match self.decoder.read(plain.room()) {

@@ -11,7 +11,7 @@ pub(crate) struct Compressing {
     read: usize,
     /// How many bytes are compressed at once.
     step: usize,
-    /// One byte shorter than the plaintext: what does not fit is not worth it. Its end is not used yet.
+    /// It grows until it is one byte shorter than the plaintext: what does not fit is not worth it. Its end is not used yet.
     compressed: SecretVec,
     written: usize,
 }
@@ -24,6 +24,8 @@ impl Compressing {
 
         /// 1 MiB. The tables of a level grow with its window: at level 19 they would take 80 MiB, which are cleared first.
         const WINDOW_LOG: u32 = 20;
+        /// A larger buffer is erased to its end, also where nothing was written.
+        const FIRST: usize = 1 << 20;
 
         let len = plaintext.len();
         let mut encoder = Encoder::new(level).ok()?;
@@ -36,7 +38,7 @@ impl Compressing {
             plaintext,
             read: 0,
             step,
-            compressed: SecretVec::from(vec![0; len.saturating_sub(1)]),
+            compressed: SecretVec::from(vec![0; len.saturating_sub(1).min(FIRST)]),
             written: 0,
         })
     }
@@ -48,30 +50,52 @@ impl Compressing {
         /// zstd compresses a block when it has the whole block, or when it is told to.
         const BLOCK: usize = 128 << 10;
 
-        let rest = self.plaintext.get(self.read..)?;
-        let now = rest.get(..self.step).unwrap_or(rest);
-        let room = self.compressed.get_mut(self.written..)?;
-        let status = self.encoder.run_on_buffers(now, room).ok()?;
-        if status.bytes_read < now.len() {
-            return None;
+        let len = self.plaintext.len();
+        let end = self.read.saturating_add(self.step).min(len);
+        while self.read < end {
+            let rest = self.plaintext.get(self.read..end)?;
+            let room = self.compressed.get_mut(self.written..)?;
+            let status = self.encoder.run_on_buffers(rest, room).ok()?;
+            self.read += status.bytes_read;
+            self.written += status.bytes_written;
+            // zstd reads everything, unless the room is full.
+            if self.read < end {
+                self.grow()?;
+            }
         }
-        self.read += status.bytes_read;
-        self.written += status.bytes_written;
+        let is_last = end == len;
+        if !is_last && self.step >= BLOCK {
+            return Some(false);
+        }
+        loop {
+            let mut out = OutBuffer::around(self.compressed.get_mut(self.written..)?);
+            let unwritten = if is_last {
+                self.encoder.finish(&mut out, true)
+            } else {
+                self.encoder.flush(&mut out)
+            };
+            let unwritten = unwritten.ok()?;
+            self.written += out.pos();
+            if unwritten == 0 {
+                return Some(is_last);
+            }
+            self.grow()?;
+        }
+    }
 
-        let is_last = now.len() == rest.len();
-        let mut out = OutBuffer::around(self.compressed.get_mut(self.written..)?);
-        let unwritten = if is_last {
-            self.encoder.finish(&mut out, true)
-        } else if self.step < BLOCK {
-            self.encoder.flush(&mut out)
-        } else {
-            Ok(0)
-        };
-        if unwritten.ok()? > 0 {
+    /// Makes more room. `None` where the compressed form would not be shorter than the plaintext.
+    fn grow(&mut self) -> Option<()> {
+        let most = self.plaintext.len().saturating_sub(1);
+        let len = self.compressed.len();
+        if len >= most {
             return None;
         }
-        self.written += out.pos();
-        Some(is_last)
+        // The smaller buffer is erased.
+        let mut larger = SecretVec::from(vec![0; len.saturating_mul(2).min(most)]);
+        let written = self.compressed.get(..self.written)?;
+        larger.get_mut(..self.written)?.copy_from_slice(written);
+        self.compressed = larger;
+        Some(())
     }
 
     /// What was written.
@@ -156,6 +180,22 @@ mod tests {
             let opened = to_end(decompressing(&compressed, len).unwrap());
             assert_eq!(*opened.unwrap(), plaintext);
         }
+    }
+
+    #[test]
+    fn the_buffer_grows_with_what_is_written() {
+        // Bytes that zstd makes shorter by an eighth, and no more.
+        let plaintext: Vec<u8> = random(5 << 20).iter().map(|byte| byte & 0x7f).collect();
+        for (level, step) in [(1, 1 << 20), (9, 128 << 10), (9, 32 << 10)] {
+            let (steps, compressed) = compress(&plaintext, level, step);
+            assert_eq!(steps, plaintext.len().div_ceil(step));
+            let compressed = compressed.unwrap();
+            assert!(compressed.len() > 4 << 20, "{} bytes", compressed.len());
+            let opened = to_end(decompressing(&compressed, plaintext.len()).unwrap());
+            assert_eq!(*opened.unwrap(), plaintext);
+        }
+        let shorter = compress(&text(5 << 20), 1, 1 << 20).1.unwrap();
+        assert!(shorter.capacity() <= 1 << 20);
     }
 
     #[test]

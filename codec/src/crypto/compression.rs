@@ -5,7 +5,7 @@ use temporal_kms::support::SecretVec;
 use zstd::stream::read::Decoder as FrameDecoder;
 
 #[cfg(feature = "zstd")]
-use super::bounded::{Decoder, Sips, Stream};
+use super::bounded::{SippingReader, Sips, Stream};
 use super::{bounded::Decompressing, compressing::Compressing};
 use crate::{ConfigurationError, PayloadError};
 
@@ -101,6 +101,18 @@ fn compress(_: &[u8], _: i32) -> Option<SecretVec> {
     None
 }
 
+/// The length that a frame claims to become. Frames of this codec tell it.
+#[cfg(feature = "zstd")]
+pub(crate) fn told_len(frame: &[u8]) -> Option<usize> {
+    let told = zstd::zstd_safe::get_frame_content_size(frame).ok()??;
+    Some(usize::try_from(told).unwrap_or(usize::MAX))
+}
+
+#[cfg(not(feature = "zstd"))]
+pub(crate) const fn told_len(_: &[u8]) -> Option<usize> {
+    None
+}
+
 /// Starts to decompress one frame, at most to `limit` bytes.
 ///
 /// The frame must fill `compressed`. The writer makes frames without a dictionary and without skippable frames around
@@ -126,7 +138,7 @@ pub(crate) fn decompressing(
 }
 
 #[cfg(feature = "zstd")]
-impl Decoder for FrameDecoder<'_, Sips<'_>> {
+impl SippingReader for FrameDecoder<'_, Sips<'_>> {
     fn source(&self) -> &Sips<'_> {
         self.get_ref()
     }
@@ -210,6 +222,18 @@ mod tests {
             if let Some(less) = len.checked_sub(1) {
                 assert!(decompress(&frame(&text), less).is_err(), "{len}");
             }
+        }
+    }
+
+    #[test]
+    fn a_frame_tells_its_length() {
+        let text = b"the same words again and again, ".repeat(20);
+        assert_eq!(told_len(&frame(&text)), Some(text.len()));
+        assert_eq!(told_len(&frame(b"")), Some(0));
+        // A raw block without a content size before it, and no frame.
+        let untold = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0, 9, 0, 0, b'x'];
+        for compressed in [&untold[..], b"no frame", b""] {
+            assert_eq!(told_len(compressed), None);
         }
     }
 

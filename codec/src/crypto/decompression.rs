@@ -8,7 +8,7 @@ use flate2::bufread::{GzDecoder, ZlibDecoder};
 
 use super::bounded::Decompressing;
 #[cfg(feature = "decompression")]
-use super::bounded::{Bounded, Decoder, Sips, Steps, Stream};
+use super::bounded::{Bounded, SippingReader, Sips, Steps, Stream};
 use crate::PayloadError;
 
 /// How another codec compresses.
@@ -55,6 +55,20 @@ pub(crate) fn decompressing(
     ))
 }
 
+/// The length that `compressed` claims to become. The formats of deflate tell none before their end.
+#[cfg(feature = "decompression")]
+pub(crate) fn told_len(algorithm: Algorithm, compressed: &[u8]) -> Option<usize> {
+    match algorithm {
+        Algorithm::Snappy => Snappy::read(compressed).ok().map(|block| block.len),
+        Algorithm::Zlib | Algorithm::Gzip => None,
+    }
+}
+
+#[cfg(not(feature = "decompression"))]
+pub(crate) const fn told_len(_: Algorithm, _: &[u8]) -> Option<usize> {
+    None
+}
+
 #[cfg(feature = "decompression")]
 const MALFORMED_ZLIB: PayloadError =
     PayloadError::Malformed("its content is not one stream of zlib");
@@ -66,7 +80,7 @@ const MALFORMED_SNAPPY: PayloadError =
     PayloadError::Malformed("its content is not one block of snappy");
 
 #[cfg(feature = "decompression")]
-impl Decoder for ZlibDecoder<Sips<'_>> {
+impl SippingReader for ZlibDecoder<Sips<'_>> {
     fn source(&self) -> &Sips<'_> {
         self.get_ref()
     }
@@ -77,7 +91,7 @@ impl Decoder for ZlibDecoder<Sips<'_>> {
 }
 
 #[cfg(feature = "decompression")]
-impl Decoder for GzDecoder<Sips<'_>> {
+impl SippingReader for GzDecoder<Sips<'_>> {
     fn source(&self) -> &Sips<'_> {
         self.get_ref()
     }
@@ -207,6 +221,19 @@ mod tests {
             decompress(Algorithm::Snappy, &claim, usize::MAX).unwrap_err(),
             MALFORMED_SNAPPY
         );
+    }
+
+    #[test]
+    fn a_snappy_block_tells_its_length() {
+        let plain = vec![b'a'; 100_000];
+        for (algorithm, told) in [
+            (Algorithm::Snappy, Some(plain.len())),
+            (Algorithm::Zlib, None),
+            (Algorithm::Gzip, None),
+        ] {
+            let compressed = compress(algorithm, &plain);
+            assert_eq!(told_len(algorithm, &compressed), told, "{algorithm:?}");
+        }
     }
 
     #[test]

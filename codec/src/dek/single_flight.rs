@@ -34,13 +34,13 @@ pub(crate) struct SingleFlight<K, V: Clone> {
 /// A call, as long as callers wait for it.
 struct Handle<V> {
     call: WeakShared<Call<V>>,
-    turns: Arc<Turns>,
+    polls: Arc<Polls>,
 }
 
 /// How often a call was driven, and how all its callers are woken.
 #[derive(Default)]
-struct Turns {
-    taken: AtomicUsize,
+struct Polls {
+    count: AtomicUsize,
     everyone: OnceLock<Waker>,
 }
 
@@ -51,8 +51,8 @@ struct Turns {
 /// caller that gives up wakes the others, if it was the last one that drove the call.
 struct Caller<V> {
     call: Shared<Call<V>>,
-    turns: Arc<Turns>,
-    /// The number of turns after its own last one. 0 before it drove the call.
+    polls: Arc<Polls>,
+    /// The number of polls after its own last one. 0 before it drove the call.
     last: usize,
 }
 
@@ -95,19 +95,19 @@ where
             .catch_unwind()
             .map(|answer| answer.unwrap_or(Err(lost)))
             .boxed();
-        let turns = Arc::new(Turns::default());
-        let driven = Arc::clone(&turns);
+        let polls = Arc::new(Polls::default());
+        let driven = Arc::clone(&polls);
         let call = poll_fn(move |context| {
-            driven.take(context.waker());
+            driven.add(context.waker());
             call.poll_unpin(context)
         })
         .boxed()
         .shared();
         if let Some(call) = call.downgrade() {
-            let turns = Arc::clone(&turns);
-            calls.insert(key, Handle { call, turns });
+            let polls = Arc::clone(&polls);
+            calls.insert(key, Handle { call, polls });
         }
-        Caller::new(call, turns)
+        Caller::new(call, polls)
     }
 
     pub(crate) fn is_running(&self, key: &K) -> bool {
@@ -126,26 +126,26 @@ where
 fn under_way<V: Clone>(handle: &Handle<V>) -> Option<Caller<V>> {
     let call = handle.call.upgrade();
     let call = call.filter(|call| call.peek().is_none())?;
-    Some(Caller::new(call, Arc::clone(&handle.turns)))
+    Some(Caller::new(call, Arc::clone(&handle.polls)))
 }
 
-impl Turns {
-    /// Counts a turn. `everyone` wakes all callers, in each turn.
-    fn take(&self, everyone: &Waker) {
+impl Polls {
+    /// Counts a poll. `everyone` wakes all callers, in each poll.
+    fn add(&self, everyone: &Waker) {
         self.everyone.get_or_init(|| everyone.clone());
-        self.taken.fetch_add(1, SeqCst);
+        self.count.fetch_add(1, SeqCst);
     }
 
-    fn taken(&self) -> usize {
-        self.taken.load(SeqCst)
+    fn count(&self) -> usize {
+        self.count.load(SeqCst)
     }
 }
 
 impl<V> Caller<V> {
-    fn new(call: Shared<Call<V>>, turns: Arc<Turns>) -> Self {
+    fn new(call: Shared<Call<V>>, polls: Arc<Polls>) -> Self {
         Self {
             call,
-            turns,
+            polls,
             last: 0,
         }
     }
@@ -156,9 +156,9 @@ impl<V: Clone> Future for Caller<V> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let before = this.turns.taken();
+        let before = this.polls.count();
         let answer = this.call.poll_unpin(context);
-        let after = this.turns.taken();
+        let after = this.polls.count();
         if after != before {
             this.last = after;
         }
@@ -168,8 +168,8 @@ impl<V: Clone> Future for Caller<V> {
 
 impl<V> Drop for Caller<V> {
     fn drop(&mut self) {
-        let is_last = self.last > 0 && self.last == self.turns.taken();
-        if let Some(everyone) = self.turns.everyone.get().filter(|_| is_last) {
+        let is_last = self.last > 0 && self.last == self.polls.count();
+        if let Some(everyone) = self.polls.everyone.get().filter(|_| is_last) {
             everyone.wake_by_ref();
         }
     }

@@ -30,6 +30,11 @@ pub(crate) const HEADER_LEN: usize = 2 + MESSAGE_ID_LEN + COMMITMENT_LEN;
 const VERSION: u8 = 2;
 const FLAG_ZSTD: u8 = 1;
 
+/// Whether the `data` of a message say that its content is compressed.
+pub(crate) fn is_compressed(data: &[u8]) -> bool {
+    data.starts_with(&[VERSION, FLAG_ZSTD])
+}
+
 /// The clear part of a message; all of it is authenticated.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Header {

@@ -15,7 +15,7 @@ use temporal_kms_codec::{
 use super::NamespaceConfig;
 
 /// Large payloads that are compressed, or decompressed, at the same time: as many as the process has threads for requests. The
-/// memory of each is held while other requests run, and no limit of a server counts it.
+/// memory of each is held while other requests run, or while it waits for a key service, and no limit of a server counts it.
 static TURNS: LazyLock<CompressionTurns> = LazyLock::new(|| {
     let threads = thread::available_parallelism();
     CompressionTurns::new(threads.unwrap_or(NonZeroUsize::MIN))

@@ -1,6 +1,10 @@
 //! Decodes the payloads of a request: those with known data keys at once, the others several at a time.
 
-use std::{iter::once, vec};
+use std::{
+    iter::once,
+    sync::atomic::{AtomicUsize, Ordering},
+    vec,
+};
 
 use futures::{StreamExt as _, stream};
 use temporal_kms_codec::{
@@ -48,16 +52,17 @@ impl Request<'_> {
         let mut remaining = Plain::new(payloads.into_inner().into_iter());
         let first = loop {
             match self.decode_known(&mut remaining, &decoder, &room, &mut answered)? {
-                Step::Ended => return Ok(answered),
-                Step::Pause => yield_now().await,
-                Step::Waits(first) => break first,
+                DecodeStep::Ended => return Ok(answered),
+                DecodeStep::Pause => yield_now().await,
+                DecodeStep::Waits(first) => break first,
             }
         };
         let others = remaining.map(|payload| Pending::Given(Plain::new(Some(payload))));
         let others = once(Pending::Undecoded(first)).chain(others);
         let start = answered.payloads.len();
+        let logged = Logged::default();
         let mut others = stream::iter((start..).zip(others))
-            .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
+            .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room, &logged))
             .buffered(CONCURRENT);
         let (mut taken, mut payloads) = (Taken::default(), 0);
         while let Some(decoded) = others.next().await {
@@ -82,19 +87,19 @@ impl Request<'_> {
         decoder: &Decoder,
         room: &Room<'_>,
         answered: &mut Answered,
-    ) -> Result<Step, RequestError> {
+    ) -> Result<DecodeStep, RequestError> {
         let mut known = decoder.known();
         let mut taken = Taken::default();
         for _ in 0..STEP_PAYLOADS {
             let Some(payload) = remaining.next() else {
                 room.take(&taken)?;
-                return Ok(Step::Ended);
+                return Ok(DecodeStep::Ended);
             };
             let answer = match self.decode_now(payload, &mut known) {
                 Ok(answer) => answer,
                 Err(undecoded) => {
                     room.take(&taken)?;
-                    return Ok(Step::Waits(undecoded));
+                    return Ok(DecodeStep::Waits(undecoded));
                 }
             };
             taken.add(answer.payload());
@@ -104,7 +109,7 @@ impl Request<'_> {
             }
         }
         room.take(&taken)?;
-        Ok(Step::Pause)
+        Ok(DecodeStep::Pause)
     }
 
     /// Decodes a payload without waiting, if its data key is known.
@@ -126,6 +131,7 @@ impl Request<'_> {
         payload: Pending,
         decoder: &Decoder,
         room: &Room<'_>,
+        logged: &Logged,
     ) -> Result<Plain<Option<Decoded>>, RequestError> {
         // The request fails with the error of the payload that exceeded the room.
         if room.is_exceeded() {
@@ -140,10 +146,11 @@ impl Request<'_> {
         };
         let answer = match known {
             Ok(answer) => answer,
-            Err(undecoded) => self.finish(index, undecoded, decoder).await?,
+            Err(undecoded) => self.finish(index, undecoded, decoder, logged).await?,
         };
         let answer = Plain::new(Some(answer));
-        // Nothing waits after the last layer is opened, so each thread has at most one payload that is not counted yet.
+        // Nothing waits after the last layer is opened. Before that, large content waits in one of the turns of `CompressionTurns`,
+        // which the process has as many of as threads. So few payloads are not counted yet.
         let mut taken = Taken::default();
         if let Some(answer) = &*answer {
             taken.add(answer.payload());
@@ -162,12 +169,13 @@ impl Request<'_> {
         index: usize,
         undecoded: Undecoded,
         decoder: &Decoder,
+        logged: &Logged,
     ) -> Result<Decoded, RequestError> {
         let key = undecoded.given().and_then(wanted_key);
         match decoder.finish(undecoded).await {
             Ok(payload) => Ok(Decoded::Payload(payload.into())),
             Err(error) => {
-                let placeholder = self.undecodable(index, key, error)?;
+                let placeholder = self.undecodable(index, key, error, logged)?;
                 Ok(Decoded::Placeholder(placeholder.into()))
             }
         }
@@ -180,13 +188,14 @@ impl Request<'_> {
         index: usize,
         key: Option<String>,
         error: Error,
+        logged: &Logged,
     ) -> Result<Payload, RequestError> {
         if let Error::Payload(PayloadError::TooLargeTogether { limit }) = error {
             return Err(RequestError::DecompressedTooLarge { limit });
         }
         match self.namespace.on_undecodable {
             OnUndecodable::Placeholder if !error.is_transient() => {
-                if index < MOST_LOGGED {
+                if logged.has_room() {
                     let namespace = self.codec().namespace().as_str();
                     let (request, key) = (self.id, key.as_deref().unwrap_or("-"));
                     tracing::warn!(%request, namespace, index, key, %error, "a payload cannot be decoded");
@@ -202,6 +211,17 @@ impl Request<'_> {
     }
 }
 
+/// The placeholders of a request that were explained in the log.
+#[derive(Default)]
+struct Logged(AtomicUsize);
+
+impl Logged {
+    /// Whether one more is explained, which is counted.
+    fn has_room(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) < MOST_LOGGED
+    }
+}
+
 /// A payload that waits for its turn. It is decoded when its future is polled, so that its content is counted at once.
 enum Pending {
     Given(Plain<Option<SharedPayload>>),
@@ -210,7 +230,7 @@ enum Pending {
 }
 
 /// How a step of decoding ended.
-enum Step {
+enum DecodeStep {
     Ended,
     /// Others may run first.
     Pause,

@@ -126,6 +126,41 @@ async fn many_payloads_are_compressed_in_steps() {
     assert_eq!(codec.decode(sealed.unwrap()).await.unwrap(), batch);
 }
 
+/// Sealed by a codec with a larger limit.
+#[cfg(feature = "zstd")]
+#[tokio::test]
+async fn an_envelope_that_is_too_large_for_any_call_costs_nothing() {
+    let (_folder, keyring) = keyring();
+    let key = keyring.key_or_create("k").unwrap();
+    let build = |builder: CodecBuilder| builder.encrypt_with(key.clone()).build().unwrap();
+    let writer = build(builder("n").compression(Compression::Zstd {
+        level: 3,
+        min_bytes: 0,
+    }));
+    let limit = 3 * MIB / 2 + 1000;
+    let small = builder("n").max_decompressed(MIB);
+    let reader = build(small.max_decompressed_total(limit));
+    let large = seal(&writer, &text(2 * MIB)).await;
+    let half = seal(&writer, &text(MIB / 2)).await;
+    // From now on the data key is known.
+    reader.decode(vec![half.clone()]).await.unwrap();
+
+    let given = [&large, &half, &large, &half, &half, &half, &large];
+    let decoded = reader.decode_each(given.map(Clone::clone).into()).await;
+    for (index, result) in decoded.into_iter().enumerate() {
+        match (index, result) {
+            (1 | 3 | 4, Ok(_)) => {}
+            (5, Err(Error::Payload(error))) => {
+                assert_eq!(error, PayloadError::TooLargeTogether { limit });
+            }
+            (_, Err(Error::Payload(PayloadError::TooLarge { limit, .. }))) => {
+                assert_eq!(limit, MIB, "{index}");
+            }
+            (_, other) => panic!("{index}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn the_limit_of_a_call_is_at_least_a_gibibyte() {
     let (_folder, keyring) = keyring();
@@ -144,7 +179,7 @@ fn the_limit_of_a_call_is_at_least_a_gibibyte() {
 mod of_other_codecs {
     use std::{io::Write as _, num::NonZeroUsize};
 
-    use futures::poll;
+    use futures::{FutureExt as _, poll};
     use prost::Message as _;
     use tokio::task::yield_now;
 
@@ -248,6 +283,30 @@ mod of_other_codecs {
     }
 
     #[tokio::test]
+    async fn honest_data_that_were_compressed_twice_count_as_what_they_become() {
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            state.to_be_bytes()[0]
+        };
+        let random = Payload {
+            data: (0..MIB).map(|_| random()).collect(),
+            ..Payload::default()
+        };
+        let (_folder, codec) = warm(reader().max_decompressed_total(9 * MIB / 2)).await;
+        // Deflate halves the first one, and makes the second a little longer.
+        for honest in [payload(&text(MIB)), random] {
+            let inner = marked(gzip(&honest.encode_to_vec()));
+            let nested = marked(gzip(&inner.encode_to_vec()));
+            let sent = vec![nested; 2];
+            let decoded = codec.decode(sent).await.unwrap();
+            assert_eq!(decoded, [honest.clone(), honest]);
+        }
+    }
+
+    #[tokio::test]
     async fn a_decoder_counts_over_all_its_steps() {
         let (_folder, codec) = warm(reader()).await;
         let decoder = codec.decoder().with_max_decompressed_total(10 * MIB);
@@ -280,7 +339,8 @@ mod of_other_codecs {
         // The key need not be asked for.
         codec.decode(vec![sealed.clone()]).await.unwrap();
         let (paused, decoded) = pauses(codec.decode_each(vec![sealed; 6])).await;
-        assert!(paused >= 12, "{paused}");
+        // The fourth tells that it does not fit.
+        assert!(paused >= 10, "{paused}");
         for (index, result) in decoded.iter().enumerate() {
             assert_eq!(is_exhausted(result, 14 * MIB), index >= 3, "{result:?}");
         }
@@ -305,5 +365,50 @@ mod of_other_codecs {
         // One turn is enough for any number of calls.
         let all = futures::future::join_all([large(), large(), large()]).await;
         assert!(all.iter().all(Result::is_ok));
+    }
+
+    /// An envelope of an unknown data key within gzip. It has `len` bytes of data.
+    async fn within_gzip(codec: &Codec, len: usize) -> Payload {
+        let mut envelope = seal(codec, "1").await;
+        let dek = envelope.metadata.get_mut("encrypted-dek").unwrap();
+        dek.extend(len.to_be_bytes());
+        envelope.data = vec![0; len];
+        envelope.data[0] = 2;
+        marked(gzip(&envelope.encode_to_vec()))
+    }
+
+    fn is_taken(turns: &CompressionTurns) -> bool {
+        turns.decompressing().now_or_never().is_none()
+    }
+
+    #[tokio::test]
+    async fn a_large_payload_keeps_its_turn_while_it_waits_for_a_key_service() {
+        let key = FaultyKey::new("k");
+        let turns = CompressionTurns::new(NonZeroUsize::MIN);
+        let codec = reader().compression_turns(&turns).encrypt_with(key.clone());
+        let codec = codec.build().unwrap();
+        let small = within_gzip(&codec, 32 << 10).await;
+        let large = within_gzip(&codec, 3 * MIB).await;
+        for (payload, is_large) in [(small, false), (large, true)] {
+            key.always_for(&[Operation::Unwrap], Answer::Stalls);
+            let calls = key.calls_of(Operation::Unwrap);
+            let given = vec![payload, nothing(), nothing()];
+            let mut decoding = Box::pin(codec.decode_each(given));
+            while key.calls_of(Operation::Unwrap) == calls {
+                assert!(poll!(decoding.as_mut()).is_pending());
+                yield_now().await;
+            }
+            // The others of the call end if they can.
+            for _ in 0..100 {
+                assert!(poll!(decoding.as_mut()).is_pending());
+                yield_now().await;
+            }
+            assert_eq!(is_taken(&turns), is_large);
+            key.recover();
+            let decoded = decoding.await;
+            assert!(decoded[0].is_err());
+            assert!(decoded[1..].iter().all(Result::is_ok));
+            assert!(!is_taken(&turns));
+        }
     }
 }
