@@ -16,7 +16,7 @@ use crate::PayloadError;
 /// The most compressed bytes that a step reads. A stream of deflate can have a table of codes in every 12 bytes, and making the
 /// tables of so many bytes takes some milliseconds.
 const STEP_INPUT: usize = 16 << 10;
-/// The most bytes that a step makes. A snappy block is one step, whatever its length.
+/// The most bytes that a step makes. A snappy block of any length is one step.
 const STEP_OUTPUT: usize = 64 << 10;
 
 /// Data that are being decompressed.

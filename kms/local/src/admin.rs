@@ -64,13 +64,11 @@ impl KeyAdmin for LocalKeyring {
         key: &KeyUri,
         period: Option<Duration>,
     ) -> Result<(), ProviderError> {
-        match period {
-            None => self.read(key).map(drop),
-            Some(_) => {
-                let rotates = unsupported(key, "a keyset does not rotate by itself");
-                Err(rotates.with_remedy("rotate it with `codec-server keys rotate`"))
-            }
+        if period.is_none() {
+            return self.read(key).map(drop);
         }
+        let rotates = unsupported(key, "a keyset does not rotate by itself");
+        Err(rotates.with_remedy("rotate it with `codec-server keys rotate`"))
     }
 
     async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
