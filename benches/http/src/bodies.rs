@@ -50,6 +50,10 @@ pub(crate) fn hostile(longest: usize) -> Vec<(&'static str, String)> {
             wrap(&format!(r#"{{"data":"{}"}}"#, r"\u0041".repeat(room / 6))),
         ),
         (
+            "data in escaped slashes",
+            wrap(&format!(r#"{{"data":"{}"}}"#, r"\/".repeat(room / 8 * 4))),
+        ),
+        (
             "a long key",
             wrap(&format!(
                 r#"{{"metadata":{{"{}":""}}}}"#,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwapOption, Guard};
-use temporal_kms::support::{MemoryBudget, SecretVec, TakenMemory};
+use temporal_kms::support::{MemoryBudget, SecretVec, TakenMemory, footprint_of_maps};
 use temporal_kms_codec::{
     Namespace, SharedPayload,
     payload::{ENCODING, Plain},
@@ -104,12 +104,9 @@ impl KnownMetadata {
         if **seen.metadata == *payload.metadata {
             return;
         }
-        let footprint = seen.footprint();
-        let taken = self.budget.take(footprint).or_else(|| {
-            // The last ones give their memory back.
-            self.kept.store(None);
-            self.budget.take(footprint)
-        });
+        // The last ones give their memory back.
+        let release = || self.kept.store(None);
+        let taken = self.budget.take_after(seen.footprint(), release);
         if let Some(taken) = taken {
             self.kept.store(Some(Arc::new(Kept {
                 text: seen.text.into_inner(),
@@ -157,13 +154,8 @@ impl SeenMetadata {
 
     /// Roughly the memory that they take when they are kept.
     fn footprint(&self) -> usize {
-        /// The place of an entry in its map, and two allocations.
-        const ENTRY: usize = 128;
-        /// The rest, and the first node of the map.
-        const OTHER: usize = 1 << 10;
-
         // What was read from a text is not longer than the text.
-        2 * self.text.len() + self.metadata.len() * ENTRY + OTHER
+        footprint_of_maps(1, self.metadata.len(), 2 * self.text.len())
     }
 }
 

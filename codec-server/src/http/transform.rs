@@ -124,25 +124,19 @@ impl Request<'_> {
         if let Some(parsed) = self.parse_direct(&slices, limits) {
             return Ok(parsed);
         }
-        // The body in one part. The parser of other forms copies strings with escapes, into memory that it doubles. The limits
-        // count that in `largest_request`.
+        // Other forms are read in one part. Their parser copies strings with escapes, into memory that it doubles. The limits count
+        // that in `largest_request`.
         let has_escapes = slices.iter().any(|part| memchr(b'\\', part).is_some());
         let copies = bytes.len() * if has_escapes { 4 } else { 1 };
         share.grow(copies).await?;
-        let parsed = self.parse_whole(&bytes.joined(), limits);
+        let parsed = parse_any(&bytes.joined(), limits);
         share.shrink(copies);
         parsed
     }
 
     fn parse_whole(&self, bytes: &[u8], limits: &json::Limits) -> Result<Parsed, RequestError> {
-        if let Some(parsed) = self.parse_direct(&[bytes], limits) {
-            return Ok(parsed);
-        }
-        Ok(Parsed {
-            payloads: Plain::new(json::parse_any_shared_payloads(bytes, limits)?),
-            is_direct: false,
-            seen: None,
-        })
+        let direct = self.parse_direct(&[bytes], limits);
+        direct.map_or_else(|| parse_any(bytes, limits), Ok)
     }
 
     /// Reads a body in the form that most clients send.
@@ -205,6 +199,15 @@ impl Request<'_> {
     fn codec(&self) -> &Codec {
         &self.namespace.codec
     }
+}
+
+/// Reads a body that has another form.
+fn parse_any(bytes: &[u8], limits: &json::Limits) -> Result<Parsed, RequestError> {
+    Ok(Parsed {
+        payloads: Plain::new(json::parse_any_shared_payloads(bytes, limits)?),
+        is_direct: false,
+        seen: None,
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, LazyLock, OnceLock},
 };
 
-use temporal_kms::support::{MemoryBudget, SecretVec, TakenMemory};
+use temporal_kms::support::{MemoryBudget, SecretVec, TakenMemory, footprint_of_maps};
 use temporal_kms_codec_proto::{Metadata, PayloadParts, SharedPayload};
 
 use super::{
@@ -226,14 +226,9 @@ impl ReadEnvelope {
 
     /// Roughly the memory that it takes.
     fn footprint(&self) -> usize {
-        /// The place of an entry in its map, and two allocations.
-        const ENTRY: usize = 128;
-        /// The rest, and the first node of each map.
-        const OTHER: usize = 2 << 10;
-
         let entries = self.metadata.len() + self.context.iter().count();
         // The context is a part of the metadata. It is kept as pairs and as bytes, too.
-        3 * self.content() + entries * ENTRY + OTHER
+        footprint_of_maps(2, entries, 3 * self.content())
     }
 }
 
@@ -268,12 +263,9 @@ impl Codec {
         if envelope.taken.get().is_some() || envelope.content() > MAX_KEPT_METADATA {
             return;
         }
-        let (last, footprint) = (&self.0.last_envelope, envelope.footprint());
-        let taken = budget.take(footprint).or_else(|| {
-            // The last one gives its memory back.
-            last.store(None);
-            budget.take(footprint)
-        });
+        let last = &self.0.last_envelope;
+        // The last one gives its memory back.
+        let taken = budget.take_after(envelope.footprint(), || last.store(None));
         if let Some(taken) = taken
             && envelope.taken.set(taken).is_ok()
         {

@@ -35,6 +35,28 @@ impl MemoryBudget {
             bytes,
         })
     }
+
+    /// As [`take`](Self::take). When fewer bytes are left, `release` gives some back first.
+    #[must_use]
+    pub fn take_after(&self, bytes: usize, release: impl FnOnce()) -> Option<TakenMemory> {
+        self.take(bytes).or_else(|| {
+            release();
+            self.take(bytes)
+        })
+    }
+}
+
+/// Roughly the memory of maps with so many entries together. `content` is the bytes of their names and values.
+#[must_use]
+pub const fn footprint_of_maps(maps: usize, entries: usize, content: usize) -> usize {
+    /// The place of an entry in its map, and two allocations.
+    const ENTRY: usize = 128;
+    /// The first node of a map, and what holds the map.
+    const MAP: usize = 1 << 10;
+
+    content
+        .saturating_add(entries.saturating_mul(ENTRY))
+        .saturating_add(maps.saturating_mul(MAP))
 }
 
 /// Bytes of a [`MemoryBudget`]. They are given back on drop.
@@ -67,5 +89,21 @@ mod tests {
         assert!(budget.take(11).is_none());
         assert!(budget.take(10).is_some());
         assert_eq!(budget.left(), 10);
+    }
+
+    #[test]
+    fn what_is_released_can_be_taken() {
+        let budget = MemoryBudget::new(10);
+        let mut last = budget.take_after(7, || unreachable!("enough is left"));
+        let next = budget.take_after(8, || last = None);
+        assert!(next.is_some() && last.is_none());
+        assert!(budget.take_after(3, || {}).is_none());
+        assert_eq!(budget.left(), 2);
+    }
+
+    #[test]
+    fn maps_of_any_size_have_a_footprint() {
+        assert_eq!(footprint_of_maps(2, 3, 5), 2048 + 3 * 128 + 5);
+        assert_eq!(footprint_of_maps(1, usize::MAX, 1), usize::MAX);
     }
 }

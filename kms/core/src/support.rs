@@ -10,7 +10,7 @@ pub use crate::{
         random,
     },
     environment::{is_plain_name, variable},
-    memory_budget::{MemoryBudget, TakenMemory},
+    memory_budget::{MemoryBudget, TakenMemory, footprint_of_maps},
     quoting::{shell_command, shell_word, terraform_string},
     shown::shown,
     signature::TINK_PREFIX,

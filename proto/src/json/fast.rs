@@ -4,21 +4,17 @@
 //! externally stored parts, a body above a limit, and every mistake. Then [`read`](super::read) reads the body from its
 //! start, so a body means the same either way, and its errors are told in one place.
 //!
-//! Some clients escape characters of base64: Gson writes `\u003d` for `=`, and PHP `\/` for `/`. The bytes are decoded without a
-//! copy of the text, which would be plaintext that nothing erases.
+//! Some clients escape characters of base64: Gson writes `\u003d` for `=`, and PHP `\/` for `/`. The text without its escapes is
+//! plaintext, so it is copied only in blocks that are erased.
 //!
-//! A large body is in parts, because memory that grows is copied. It may be cut anywhere. A body with base64 of an unusual form
-//! across a cut is put together first.
+//! A large body is in parts, because memory that grows is copied. It may be cut anywhere.
 
-use std::{borrow::Cow, collections::btree_map::Entry, mem, sync::Arc};
+use std::{borrow::Cow, collections::btree_map::Entry, iter, mem, sync::Arc};
 
 use memchr::{memchr, memchr2};
 
 use super::{
-    base64::{
-        decode_any_base64, decode_any_base64_in_pieces, decode_base64_in_pieces,
-        decode_base64_with_room, decode_usual_base64,
-    },
+    base64::{PiecesDecoder, decode_any_base64, decode_base64_with_room, decode_usual_base64},
     limits::{Limits, MAX_METADATA},
 };
 use crate::{Data, Erase as _, Metadata, Plain, Room, SharedPayload};
@@ -28,7 +24,7 @@ pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<SharedPayload
     payloads_in_parts(&[body], limits, Room::default(), &mut None)
 }
 
-/// As [`payloads`], for a body in parts. `None` also when base64 across a cut has another form than the usual one.
+/// As [`payloads`], for a body in parts.
 ///
 /// There is `room` around data that are not small. `last` are metadata that were read before, in their text. Then they are the
 /// last ones of this body.
@@ -143,7 +139,7 @@ fn metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
         return Some(metadata.into_inner());
     }
     loop {
-        let name = reader.string()?.joined();
+        let name = reader.name_text()?;
         // JSON has control characters in escaped form only.
         if metadata.len() == MAX_METADATA || name.iter().any(|byte| *byte < b' ') {
             return None;
@@ -156,30 +152,6 @@ fn metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
         entry.insert(reader.bytes()?.into_vec());
         if !reader.has_next(b'}')? {
             return Some(metadata.into_inner());
-        }
-    }
-}
-
-/// The text of a string without escapes.
-enum Text<'b> {
-    Whole(&'b [u8]),
-    /// In the parts that it is in.
-    Pieces(Vec<&'b [u8]>),
-}
-
-impl<'b> Text<'b> {
-    fn joined(self) -> Cow<'b, [u8]> {
-        match self {
-            Self::Whole(text) => text.into(),
-            Self::Pieces(pieces) => pieces.concat().into(),
-        }
-    }
-
-    /// The bytes that it is in base64.
-    fn decoded(self, room: Room) -> Option<Data> {
-        match self {
-            Self::Whole(text) => decode_base64_with_room(text, room),
-            Self::Pieces(pieces) => decode_base64_in_pieces(&pieces, room),
         }
     }
 }
@@ -280,20 +252,29 @@ impl<'b> Reader<'b> {
     }
 
     /// A string without escapes. It may go over into later parts.
-    fn string(&mut self) -> Option<Text<'b>> {
-        self.token(b'"')?;
-        if let Some(end) = end_of_text(self.rest) {
-            return self.text(end).map(Text::Whole);
+    fn name_text(&mut self) -> Option<Cow<'b, [u8]>> {
+        if let Some(text) = self.whole_text() {
+            return Some(text.into());
         }
-        let mut pieces = vec![mem::take(&mut self.rest)];
+        self.token(b'"')?;
+        let mut joined = Vec::new();
         while !self.is_at_end() {
             if let Some(end) = end_of_text(self.rest) {
-                pieces.push(self.text(end)?);
-                return Some(Text::Pieces(pieces));
+                joined.extend_from_slice(self.text(end)?);
+                return Some(joined.into());
             }
-            pieces.push(mem::take(&mut self.rest));
+            joined.extend_from_slice(mem::take(&mut self.rest));
         }
         None
+    }
+
+    /// A string without escapes that is in one part. Nothing is skipped if it is another one.
+    fn whole_text(&mut self) -> Option<&'b [u8]> {
+        let mut ahead = self.clone();
+        ahead.token(b'"')?;
+        let text = ahead.text(end_of_text(ahead.rest)?)?;
+        *self = ahead;
+        Some(text)
     }
 
     /// The data of a payload. They are mostly as long as the last ones. Then their end is not searched for: the decoder of base64
@@ -308,45 +289,55 @@ impl<'b> Reader<'b> {
             *self = ahead;
             return Some(data);
         }
-        let before = self.clone();
-        match self.string() {
-            Some(Text::Whole(text)) => {
-                let data = decode_usual_base64(text, room);
-                // No other form is tried twice.
-                self.last_data = data.as_ref().map_or(0, |_| text.len());
-                data.or_else(|| decode_any_base64(text, room))
-            }
-            Some(pieces @ Text::Pieces(_)) => pieces.decoded(room),
-            None => {
-                *self = before;
-                self.escaped_bytes(room)
-            }
-        }
+        let Some(text) = self.whole_text() else {
+            return self.bytes_in_pieces(room);
+        };
+        let data = decode_usual_base64(text, room);
+        // No other form is tried twice.
+        self.last_data = data.as_ref().map_or(0, |_| text.len());
+        data.or_else(|| decode_any_base64(text, room))
     }
 
     /// The bytes of a string in base64.
     fn bytes(&mut self) -> Option<Data> {
-        let before = self.clone();
-        if let Some(text) = self.string() {
-            return text.decoded(Room::default());
+        let room = Room::default();
+        match self.whole_text() {
+            Some(text) => decode_base64_with_room(text, room),
+            None => self.bytes_in_pieces(room),
         }
-        *self = before;
-        self.escaped_bytes(Room::default())
     }
 
-    /// The bytes of a string in base64 with escapes.
-    fn escaped_bytes(&mut self, room: Room) -> Option<Data> {
+    /// The bytes of a string in base64 that has escapes or goes over into later parts.
+    fn bytes_in_pieces(&mut self, room: Room) -> Option<Data> {
         self.token(b'"')?;
-        let pieces = Unescaped(self.clone());
-        let mut read = pieces.clone();
-        let length = read.by_ref().map(<[u8]>::len).sum();
-        let Unescaped(mut behind) = read;
-        if behind.byte()? != b'"' {
-            return None;
+        let mut decoder = PiecesDecoder::new(self.before_quote()?, room);
+        loop {
+            self.go_over();
+            match self.rest.first()? {
+                b'"' => break,
+                b'\\' => decoder.push(self.escaped_ascii()?)?,
+                _ => {
+                    let end = end_of_piece(self.rest);
+                    let (text, rest) = self.rest.split_at_checked(end)?;
+                    decoder.append(text)?;
+                    self.rest = rest;
+                }
+            }
         }
-        let data = decode_any_base64_in_pieces(length, &pieces, room)?;
-        *self = behind;
-        Some(data)
+        self.byte()?;
+        decoder.finish()
+    }
+
+    /// How many bytes are before the next quote.
+    fn before_quote(&self) -> Option<usize> {
+        let mut length = 0;
+        for part in iter::once(&self.rest).chain(self.later) {
+            if let Some(end) = memchr(b'"', part) {
+                return Some(length + end);
+            }
+            length += part.len();
+        }
+        None
     }
 
     /// Skips one byte.
@@ -355,15 +346,6 @@ impl<'b> Reader<'b> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         Some(*first)
-    }
-
-    /// Skips the escape of a character that base64 can have. Nothing is skipped if it is another one.
-    fn escape(&mut self) -> Option<&'static [u8]> {
-        let mut ahead = self.clone();
-        let character = ahead.escaped_ascii()?;
-        let at = memchr(character, CHARACTERS)?;
-        *self = ahead;
-        CHARACTERS.get(at..=at)
     }
 
     /// The character of an escape, if it is ASCII. It may stop within the escape.
@@ -401,33 +383,37 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// The characters of base64 in both alphabets.
-const CHARACTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=";
-
-/// The pieces of a string in base64: its text between the escapes, and the character of each escape. They end at the quote behind
-/// the string, or at something that base64 cannot have.
-#[derive(Clone)]
-struct Unescaped<'b>(Reader<'b>);
-
-impl<'b> Iterator for Unescaped<'b> {
-    type Item = &'b [u8];
-
-    fn next(&mut self) -> Option<&'b [u8]> {
-        let reader = &mut self.0;
-        reader.go_over();
-        let end = end_of_text(reader.rest).unwrap_or(reader.rest.len());
-        if end == 0 {
-            return reader.escape();
-        }
-        let (text, rest) = reader.rest.split_at_checked(end)?;
-        reader.rest = rest;
-        Some(text)
-    }
-}
-
 /// Where a string ends, or has an escape.
 fn end_of_text(rest: &[u8]) -> Option<usize> {
     memchr2(b'"', b'\\', rest)
+}
+
+/// As [`end_of_text`], or the end of the part. Text between escapes is often short. Starting vector instructions takes longer than
+/// looking at a few bytes.
+#[inline]
+fn end_of_piece(rest: &[u8]) -> usize {
+    let (words, _) = rest.as_chunks::<WORD>();
+    let mut words = words.iter().take(2).enumerate();
+    words
+        .find_map(|(index, word)| Some(index * WORD + end_in_word(*word)?))
+        .or_else(|| end_of_text(rest))
+        .unwrap_or(rest.len())
+}
+
+const WORD: usize = 8;
+
+/// As [`end_of_text`], for the bytes of a word at once.
+#[inline]
+fn end_in_word(bytes: [u8; WORD]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; WORD]);
+    const HIGH_BITS: u64 = ONES << 7;
+
+    let word = u64::from_le_bytes(bytes);
+    // Of the bits that are set, the lowest one belongs to the first byte that is zero.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH_BITS;
+    let is = |byte: u8| zeros(word ^ (ONES * u64::from(byte)));
+    let ends = is(b'"') | is(b'\\');
+    (ends != 0).then(|| ends.trailing_zeros() as usize / WORD)
 }
 
 #[cfg(test)]

@@ -34,8 +34,7 @@ pub fn parse_payloads(body: &[u8], limits: &Limits) -> Result<Payloads, JsonErro
     }
 }
 
-/// As [`parse_payloads`], for a body that [`parse_shared_payloads_in_parts`] has refused in one part. That reader is not
-/// tried again.
+/// As [`parse_payloads`], for a body that [`parse_shared_payloads_in_parts`] has refused. That reader is not tried again.
 ///
 /// # Errors
 /// As [`parse_payloads`].
@@ -48,7 +47,7 @@ pub fn parse_any_shared_payloads(
 }
 
 /// As [`parse_payloads`], for a body in parts and in the form that most clients send. Payloads with the same metadata share
-/// them. `None` for other forms, which [`parse_any_shared_payloads`] reads, and for parts that must be put together first.
+/// them. `None` for other forms, which [`parse_any_shared_payloads`] reads. The body may be cut anywhere.
 ///
 /// There is `room` around data of half a KiB and more. `last` are metadata that were read before, and their text. They are not
 /// read again, and replaced by the last ones of this body that are in one part.
