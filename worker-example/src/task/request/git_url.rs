@@ -42,10 +42,15 @@ impl GitUrl {
         if text.is_empty() || text.len() > MAX_URL || !is_plain {
             return Err(FORM);
         }
-        if !text.contains("://") {
+        let Some((scheme, rest)) = text.split_once("://") else {
             return Self::scp(text).ok_or(FORM);
-        }
+        };
         let url: Url = text.parse().map_err(|_| FORM)?;
+        // The parser also finds a host in `https::@HOST://…` and `https:///HOST/…`. git would run `git-remote-https` for the first
+        // one, and may take another host from both.
+        if scheme != url.scheme() || (rest.starts_with('/') && scheme != "file") {
+            return Err(FORM);
+        }
         let transport = match url.scheme() {
             "ssh" => GitTransport::Ssh,
             "https" => GitTransport::Https,
@@ -215,6 +220,12 @@ mod tests {
             "ssh://-oProxyCommand=id/a",
             "ssh://git@-h/a",
             "ssh://git:pw@h/a",
+            "https::@h://h/a",
+            "https::@h://g@h.example:a/b",
+            "https:@h/://a",
+            "https:///h/a",
+            "ssh:///h/a",
+            "HTTPS://h/a",
             "https://token@h/a",
             "https://u:p@h/a",
             "http://h/a",
