@@ -65,11 +65,7 @@ impl Settings {
             .transpose()
             .map_err(|message| Problems {
                 file: file.clone(),
-                problems: vec![Problem {
-                    place: None,
-                    setting: String::new(),
-                    message,
-                }],
+                problems: vec![Problem::new(None, String::new(), &message)],
             })?;
         let environment = |name: &str| std::env::var(name).ok();
         let source = Source::new(text.as_deref().unwrap_or_default(), &environment);

@@ -81,14 +81,29 @@ impl Problems {
     /// The problems of settings that were not read from a file.
     #[must_use]
     pub fn from_faults(faults: impl IntoIterator<Item = Fault>) -> Self {
-        let problem = |fault: Fault| Problem {
-            place: None,
-            setting: fault.setting,
-            message: fault.message,
-        };
+        let problem = |fault: Fault| Problem::new(None, fault.setting, &fault.message);
         Self {
             file: String::new(),
             problems: faults.into_iter().map(problem).collect(),
+        }
+    }
+}
+
+impl Problem {
+    /// A mistake. `message` may repeat values of the file, so what controls a terminal is escaped in it.
+    pub(super) fn new(place: Option<Place>, setting: String, message: &str) -> Self {
+        let mut printable = String::with_capacity(message.len());
+        for c in message.chars() {
+            if c.is_control() && c != '\n' {
+                printable.extend(c.escape_debug());
+            } else {
+                printable.push(c);
+            }
+        }
+        Self {
+            place,
+            setting,
+            message: printable,
         }
     }
 }
@@ -115,3 +130,15 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_steers_no_terminal() {
+        let message = "`0.0\r\u{1b}[2J` is not ADDRESS:PORT\nö";
+        let problem = Problem::new(None, "listen".to_owned(), message);
+        assert_eq!(problem.message, "`0.0\\r\\u{1b}[2J` is not ADDRESS:PORT\nö");
+    }
+}

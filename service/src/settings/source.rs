@@ -162,11 +162,8 @@ impl<'d> Source<'d> {
         setting: &str,
         message: impl Into<String>,
     ) {
-        self.problems.borrow_mut().push(Problem {
-            place: place.into(),
-            setting: setting.to_owned(),
-            message: message.into(),
-        });
+        let problem = Problem::new(place.into(), setting.to_owned(), &message.into());
+        self.problems.borrow_mut().push(problem);
     }
 }
 
