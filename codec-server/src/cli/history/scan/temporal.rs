@@ -39,7 +39,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConnectArgs {
-    /// Scan a namespace of the Temporal server at this address: HOST:PORT, or <https://HOST:PORT> for TLS.
+    /// Scan a namespace of the Temporal server at this address: HOST:PORT, or `https://HOST:PORT` for TLS.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "paths")]
     pub(super) address: Option<String>,
     /// The namespace to scan.
