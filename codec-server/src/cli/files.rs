@@ -157,16 +157,37 @@ fn failure(command: FileCommand, args: &FileArgs, error: SealedFileError) -> Fai
         SealedFileError::Write(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
             Failure::stdout(&reason)
         }
-        SealedFileError::Read(_) | SealedFileError::Write(_) => Failure::new(Status::Io, error),
+        SealedFileError::Read(_) => {
+            Failure::new(Status::Io, format_args!("{}: {error}", name(&args.file)))
+        }
+        SealedFileError::Write(_) => Failure::new(Status::Io, error),
         SealedFileError::Codec(Error::Provider(reason)) if command == FileCommand::Open => {
             missing_key::failure(reason, args.remedy())
         }
         SealedFileError::Codec(Error::Payload(PayloadError::KeyNotAllowed { key })) => {
             Failure::new(Status::Data, not_named(&key))
         }
+        SealedFileError::Codec(Error::Payload(reason)) if command == FileCommand::Open => {
+            Failure::new(Status::Data, format_args!("{}: {reason}", name(&args.file)))
+        }
         SealedFileError::Codec(reason) => reason.into(),
-        error => Failure::new(Status::Data, error),
+        SealedFileError::NotSealed => Failure::new(
+            Status::Data,
+            format_args!(
+                "{}: it is not a file that `codec-server seal` wrote; check its name",
+                name(&args.file)
+            ),
+        ),
+        error => Failure::new(Status::Data, format_args!("{}: {error}", name(&args.file))),
     }
+}
+
+/// What an error calls the input.
+fn name(file: &Path) -> String {
+    if is_standard(file) {
+        return "stdin".to_owned();
+    }
+    file.display().to_string()
 }
 
 /// What to do about `keys`, which a file names and the command line does not. Nobody has authenticated their names.
