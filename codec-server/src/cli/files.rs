@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
 };
 
-use clap::Args;
+use clap::{Arg, Args};
 use temporal_kms_codec::{EncryptionContext, Error, KeyUri, PayloadError, SealedFileError, Sealer};
 use temporal_kms_codec_service::{lifecycle, local_key::DEFAULT_LOCAL_KEY};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
@@ -45,7 +45,7 @@ impl FileCommand {
 pub(super) struct FileArgs {
     /// The file; `-` is stdin.
     file: PathBuf,
-    /// Where to write; `-` is stdout [default: FILE.sealed for `seal`, FILE without `.sealed` for `open`].
+    /// Where to write; `-` is stdout [default: FILE.sealed].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// A key, as a URI; several are several recipients, each of which can open the file.
@@ -93,6 +93,11 @@ Examples:
 
 The output file appears only when it is complete. With --output - the output
 goes to stdout as it comes: do not use it when the command fails.";
+
+/// The option `--output` of `open`.
+pub(super) fn output_of_open(output: Arg) -> Arg {
+    output.help("Where to write; `-` is stdout [default: FILE without `.sealed`]")
+}
 
 /// Both commands end with the same codes.
 pub(super) fn help() -> String {
