@@ -278,7 +278,10 @@ fn destination(command: FileCommand, args: &FileArgs) -> Result<Destination, Fai
             args.file.with_extension("")
         }
         (None, FileCommand::Open) => {
-            let message = "the file's name does not end in .sealed; name the output with --output";
+            let message = format!(
+                "{}: the name does not end in .sealed; name the output with --output",
+                name(&args.file)
+            );
             return Err(Failure::new(Status::Usage, message));
         }
     };
