@@ -1,7 +1,7 @@
 //! The credentials of calls to Cloud KMS.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -17,6 +17,7 @@ use crate::{
 };
 use temporal_kms::{
     ConfigurationError, KeyUri, ProviderError, ProviderErrorKind as Kind, Variables, endpoint,
+    support::variable,
 };
 
 /// The scope that Google's own clients request. IAM decides what a caller may do.
@@ -58,7 +59,7 @@ impl Settings {
             (None, Target::Google) => Builder::default()
                 .with_scopes([SCOPE])
                 .build()
-                .map_err(|_| application_fault(&|name| env::var(name).ok())),
+                .map_err(|_| application_fault(&variable)),
         }
     }
 }
