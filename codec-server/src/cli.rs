@@ -19,7 +19,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 use temporal_kms_codec_service::{
     arguments, dotenv,
-    exit::{SECOND_SIGNAL, SIGNALS, list, usage},
+    exit::{SIGNALS, list, usage},
     log::{self, EarlyLog, LogFormat},
     memory, panics,
 };
@@ -33,7 +33,7 @@ pub mod fuzzing {
 
 use self::common::{
     audit_log, codec_args,
-    exit::{self, PROGRAM, Status},
+    exit::{self, PROGRAM, SECOND, Status, with_exit_codes, with_server_exit_codes},
     kms_args, missing_key, output, payload_file, progress, table, wanted,
 };
 
@@ -65,8 +65,7 @@ pub fn command() -> clap::Command {
 }
 
 fn help() -> String {
-    let second = [(SECOND_SIGNAL, "a second signal ended a server")];
-    let further = [&second[..], &SIGNALS].concat();
+    let further = [&[SECOND][..], &SIGNALS].concat();
     format!(
         "\
 Examples:
@@ -88,10 +87,10 @@ The log goes to stderr. RUST_LOG sets its level, such as RUST_LOG=debug.",
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serves any namespace with one local key, to pages and programs on this machine.
-    #[command(after_help = dev::HELP)]
+    #[command(after_help = with_server_exit_codes(dev::HELP))]
     Dev(dev::DevArgs),
     /// Serves the namespaces of a configuration.
-    #[command(after_help = serve::HELP)]
+    #[command(after_help = with_server_exit_codes(serve::HELP))]
     Serve(serve::ServeArgs),
     /// Encrypts payloads from a file or stdin.
     #[command(after_help = transform::help())]
@@ -109,7 +108,7 @@ enum Command {
     #[command(after_help = files::help())]
     Seal(files::FileArgs),
     /// Opens a sealed file.
-    #[command(after_help = files::help())]
+    #[command(after_help = files::help(), mut_arg("output", files::output_of_open))]
     Open(files::FileArgs),
     /// Signs a file.
     #[command(after_help = signatures::sign::help())]
@@ -118,7 +117,7 @@ enum Command {
     #[command(after_help = signatures::verify::help())]
     Verify(signatures::verify::VerifyArgs),
     /// Creates and manages keys.
-    #[command(after_help = keys::help())]
+    #[command(after_help = with_exit_codes(&keys::help()), mut_subcommands = exit::add_exit_codes)]
     Keys(keys::KeysArgs),
     /// Finds out what is wrong with a configuration or its keys, and says what to do.
     #[command(after_help = doctor::HELP)]

@@ -166,8 +166,12 @@ fn filter(level: &str) -> EnvFilter {
 }
 
 fn with_level(level: &str) -> EnvFilter {
-    // cryptoki logs each unknown mechanism at error level. What comes later counts.
-    EnvFilter::builder().parse_lossy(format!("cryptoki=off,{level}"))
+    // cryptoki logs each unknown mechanism at error level. The SDK of AWS warns, with text for debugging, of what it then
+    // returns as an error. What comes later counts.
+    let aws = if level == "off" { level } else { "error" };
+    EnvFilter::builder().parse_lossy(format!(
+        "cryptoki=off,aws_config={aws},aws_runtime={aws},aws_smithy={aws},{level}"
+    ))
 }
 
 /// The level that a variable sets.
@@ -253,6 +257,35 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn the_sdk_of_aws_logs_errors_only_unless_it_is_asked_for() {
+        for (level, expected) in [
+            ("warn", "program: warning: ours\nprogram: error: broken\n"),
+            ("off", ""),
+            (
+                "error,aws_config=warn",
+                "program: warning: text\nprogram: error: broken\n",
+            ),
+        ] {
+            let lines = Lines::default();
+            let written = lines.clone();
+            let log = tracing_subscriber::fmt()
+                .with_env_filter(with_level(level))
+                .with_writer(move || written.clone())
+                .with_ansi(false)
+                .event_format(ForPeople { program: "program" })
+                .finish();
+            tracing::subscriber::with_default(log, || {
+                tracing::warn!("ours");
+                tracing::warn!(target: "aws_config::imds::region", "text");
+                tracing::warn!(target: "aws_smithy_runtime::client", "text");
+                tracing::error!(target: "aws_smithy_runtime::client", "broken");
+            });
+            let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+            assert_eq!(text, expected, "{level}");
         }
     }
 

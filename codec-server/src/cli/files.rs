@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
 };
 
-use clap::Args;
+use clap::{Arg, Args};
 use temporal_kms_codec::{EncryptionContext, Error, KeyUri, PayloadError, SealedFileError, Sealer};
 use temporal_kms_codec_service::{lifecycle, local_key::DEFAULT_LOCAL_KEY};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
@@ -45,7 +45,7 @@ impl FileCommand {
 pub(super) struct FileArgs {
     /// The file; `-` is stdin.
     file: PathBuf,
-    /// Where to write; `-` is stdout [default: FILE.sealed for `seal`, FILE without `.sealed` for `open`].
+    /// Where to write; `-` is stdout [default: FILE.sealed].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// A key, as a URI; several are several recipients, each of which can open the file.
@@ -93,6 +93,11 @@ Examples:
 
 The output file appears only when it is complete. With --output - the output
 goes to stdout as it comes: do not use it when the command fails.";
+
+/// The option `--output` of `open`.
+pub(super) fn output_of_open(output: Arg) -> Arg {
+    output.help("Where to write; `-` is stdout [default: FILE without `.sealed`]")
+}
 
 /// Both commands end with the same codes.
 pub(super) fn help() -> String {
@@ -157,16 +162,37 @@ fn failure(command: FileCommand, args: &FileArgs, error: SealedFileError) -> Fai
         SealedFileError::Write(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
             Failure::stdout(&reason)
         }
-        SealedFileError::Read(_) | SealedFileError::Write(_) => Failure::new(Status::Io, error),
+        SealedFileError::Read(_) => {
+            Failure::new(Status::Io, format_args!("{}: {error}", name(&args.file)))
+        }
+        SealedFileError::Write(_) => Failure::new(Status::Io, error),
         SealedFileError::Codec(Error::Provider(reason)) if command == FileCommand::Open => {
             missing_key::failure(reason, args.remedy())
         }
         SealedFileError::Codec(Error::Payload(PayloadError::KeyNotAllowed { key })) => {
             Failure::new(Status::Data, not_named(&key))
         }
+        SealedFileError::Codec(Error::Payload(reason)) if command == FileCommand::Open => {
+            Failure::new(Status::Data, format_args!("{}: {reason}", name(&args.file)))
+        }
         SealedFileError::Codec(reason) => reason.into(),
-        error => Failure::new(Status::Data, error),
+        SealedFileError::NotSealed => Failure::new(
+            Status::Data,
+            format_args!(
+                "{}: it is not a file that `codec-server seal` wrote; check its name",
+                name(&args.file)
+            ),
+        ),
+        error => Failure::new(Status::Data, format_args!("{}: {error}", name(&args.file))),
     }
+}
+
+/// What an error calls the input.
+fn name(file: &Path) -> String {
+    if is_standard(file) {
+        return "stdin".to_owned();
+    }
+    file.display().to_string()
 }
 
 /// What to do about `keys`, which a file names and the command line does not. Nobody has authenticated their names.
@@ -252,7 +278,10 @@ fn destination(command: FileCommand, args: &FileArgs) -> Result<Destination, Fai
             args.file.with_extension("")
         }
         (None, FileCommand::Open) => {
-            let message = "the file's name does not end in .sealed; name the output with --output";
+            let message = format!(
+                "{}: the name does not end in .sealed; name the output with --output",
+                name(&args.file)
+            );
             return Err(Failure::new(Status::Usage, message));
         }
     };

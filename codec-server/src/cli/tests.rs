@@ -46,6 +46,36 @@ fn commands_that_a_signal_ends_document_the_exit_codes_of_signals() {
 }
 
 #[test]
+fn servers_and_commands_of_keys_document_their_exit_codes() {
+    let all = commands();
+    let is_server = |name: &str| ["dev", "serve"].contains(&name);
+    let documented = all.iter().filter(|command| {
+        let name = command.get_name();
+        let is_of_keys = command
+            .get_bin_name()
+            .is_some_and(|whole| whole.contains(" keys "));
+        let has_codes = after_help(command).contains("\n   78  ");
+        assert!(has_codes || !(is_server(name) || is_of_keys), "{name}");
+        is_server(name) || is_of_keys
+    });
+    assert!(documented.count() > 10);
+}
+
+#[test]
+fn the_output_of_open_has_another_default_than_that_of_seal() {
+    for (name, expected) in [
+        ("seal", "FILE.sealed]"),
+        ("open", "FILE without `.sealed`]"),
+    ] {
+        let mut all = commands().into_iter();
+        let command = all.find(|command| command.get_name() == name).unwrap();
+        let output = command.get_arguments().find(|arg| arg.get_id() == "output");
+        let help = output.unwrap().get_help().unwrap().to_string();
+        assert!(help.ends_with(expected), "{name}: {help}");
+    }
+}
+
+#[test]
 fn the_program_documents_its_exit_codes() {
     let help = help();
     for status in Status::ALL {

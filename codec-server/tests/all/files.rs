@@ -196,11 +196,20 @@ fn a_damaged_file_is_refused_and_leaves_no_output() {
     let mut altered = sealed.clone();
     *altered.last_mut().unwrap() ^= 1;
     folder.write("altered.sealed", &altered);
-    folder.run(65, &["open", "altered.sealed"]);
-    folder.write("other.sealed", b"no sealed file");
-    folder.run(65, &["open", "other.sealed"]);
-    folder.write("empty.sealed", b"");
-    folder.run(65, &["open", "empty.sealed"]);
+    let refused = folder.run(65, &["open", "altered.sealed"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("altered.sealed: the input is incomplete or was altered"),
+        "{said}"
+    );
+    for content in [&b"plain"[..], b"a longer plain file", b""] {
+        folder.write("other.sealed", content);
+        let refused = folder.run(65, &["open", "other.sealed"]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        let expected =
+            "other.sealed: it is not a file that `codec-server seal` wrote; check its name";
+        assert!(said.contains(expected), "{said}");
+    }
     folder.run(66, &["open", "missing.sealed"]);
     folder.run(66, &["open", ".", "--output", "out"]);
     let names = folder.names();

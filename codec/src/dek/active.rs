@@ -248,7 +248,12 @@ impl ActiveDek {
             Err(error) => {
                 self.note_failure(error.is_transient());
                 counters.dek_renewal_failures.add(1);
-                tracing::warn!(%error, "no new data key could be made");
+                // Without an older key, every caller gets this error and reports it.
+                if self.current.load().is_some() {
+                    tracing::warn!(%error, "no new data key could be made");
+                } else {
+                    tracing::debug!(%error, "no new data key could be made");
+                }
                 Err(error.into())
             }
         }

@@ -46,6 +46,12 @@ pub(crate) fn bound_header(recipients: &[Recipient], file_id: &[u8; FILE_ID_LEN]
     [MAGIC.as_slice(), &len.to_be_bytes(), &json, file_id].concat()
 }
 
+/// Whether a file that begins with `start` can be a sealed file, of which the end may be missing.
+pub(crate) fn has_magic(start: &[u8]) -> bool {
+    let len = start.len().min(MAGIC.len());
+    len > 0 && start.get(..len) == MAGIC.get(..len)
+}
+
 /// The length of the recipients that follows the magic bytes, if it is one.
 pub(crate) fn parse_len(start: &[u8; 12]) -> Result<usize, PayloadError> {
     let malformed = PayloadError::Malformed("it is not a file that this program sealed");
@@ -127,6 +133,12 @@ mod tests {
     #[test]
     fn refuses_other_files_and_broken_headers() {
         assert!(parse_len(b"PK\x03\x04........").is_err());
+        for other in [&b""[..], b"T?", b"hello", b"TKCFILE2 and more"] {
+            assert!(!has_magic(other));
+        }
+        for sealed in [&b"T"[..], b"TKCFILE", b"TKCFILE1", b"TKCFILE1 and more"] {
+            assert!(has_magic(sealed));
+        }
         assert!(parse_len(b"TKCFILE1\xff\xff\xff\xff").is_err());
         for json in [
             "",

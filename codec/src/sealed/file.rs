@@ -20,6 +20,9 @@ pub enum SealedFileError {
         "the output cannot be written: {0}; check its path, its permissions and the free space"
     )]
     Write(#[source] io::Error),
+    /// It does not begin as a sealed file does.
+    #[error("the input is not a sealed file; check its name")]
+    NotSealed,
     /// The end is missing.
     #[error("the input is incomplete: its end was cut off; transfer the file again")]
     Truncated,

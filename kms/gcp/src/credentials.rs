@@ -17,6 +17,7 @@ use crate::{
 };
 use temporal_kms::{
     ConfigurationError, KeyUri, ProviderError, ProviderErrorKind as Kind, Variables, endpoint,
+    support::variable,
 };
 
 /// The scope that Google's own clients request. IAM decides what a caller may do.
@@ -58,7 +59,7 @@ impl Settings {
             (None, Target::Google) => Builder::default()
                 .with_scopes([SCOPE])
                 .build()
-                .map_err(|_| CredentialsFault::Application),
+                .map_err(|_| application_fault(&variable)),
         }
     }
 }
@@ -88,6 +89,15 @@ pub(super) fn fault(options: &GcpOptions, variable: Variables<'_>) -> Option<Con
         let reason = format!("{fault}; {}", fault.remedy());
         Some(ConfigurationError::invalid(name, reason))
     })
+}
+
+/// Why Google's library cannot use the file that it reads without a setting of ours. The library's own error may quote the
+/// file, so the file is read again.
+fn application_fault(variable: Variables<'_>) -> CredentialsFault {
+    file(&GcpOptions::default(), variable)
+        .filter(|(name, file)| *name != GCLOUD || file.exists())
+        .and_then(|(_, file)| read(&file).err())
+        .unwrap_or(CredentialsFault::Application)
 }
 
 /// The file that Google's library reads without any setting.
@@ -314,6 +324,24 @@ mod tests {
         assert_eq!(fault(&chain, &environment(&both)), None);
         let emulator = GcpOptions::default().with_endpoint("http://127.0.0.1:1");
         assert_eq!(fault(&emulator, &environment(&only_home)), None);
+    }
+
+    #[test]
+    fn the_file_of_the_environment_that_cannot_be_used_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path();
+        let named = home.join("named.json");
+        let set = [("HOME", home), (VARIABLE, named.as_path())];
+        let told = || application_fault(&environment(&set)).to_string();
+        let path = named.to_str().unwrap();
+        assert!(told().contains(path), "{}", told());
+        assert!(told().contains("cannot be read"), "{}", told());
+        fs::write(&named, "sk-secret").unwrap();
+        assert!(told().contains(path), "{}", told());
+        assert!(!told().contains("sk-secret"), "{}", told());
+        // Another reason than a file.
+        let fault = application_fault(&environment(&[("HOME", home)]));
+        assert!(matches!(fault, CredentialsFault::Application));
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use async_trait::async_trait;
 use temporal_kms::{
-    CredentialsFound, Diagnose, Endpoint, KeyUri, Operation, ProviderError,
+    Advice, CredentialsFound, Diagnose, Endpoint, KeyUri, Operation, ProviderError,
     ProviderErrorKind as Kind, Web,
 };
 
-use super::{PinSource, Pkcs11Kms};
+use super::{
+    PinSource, Pkcs11Kms,
+    token::{NO_SUCH_TOKEN, TOKEN_REMEDY},
+};
 
 #[async_trait]
 impl Diagnose for Pkcs11Kms {
@@ -59,6 +62,14 @@ impl Diagnose for Pkcs11Kms {
         }
     }
 
+    /// Without its token, a key can be neither found nor created.
+    fn explain(&self, _key: &KeyUri, error: &ProviderError) -> Option<Advice> {
+        let summary = error.summary();
+        summary
+            .contains(NO_SUCH_TOKEN)
+            .then(|| Advice::new(NO_SUCH_TOKEN, TOKEN_REMEDY))
+    }
+
     fn unavailable_remedy(&self, error: &ProviderError) -> &'static str {
         match error.kind() {
             Kind::Misconfigured => {
@@ -85,6 +96,18 @@ impl Diagnose for Pkcs11Kms {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_token_is_told_from_a_missing_key() {
+        let key: KeyUri = "pkcs11:token=t;object=payloads".parse().unwrap();
+        let kms = Pkcs11Kms::default();
+        let missing = ProviderError::new(Kind::KeyNotFound, &key);
+        assert_eq!(kms.explain(&key, &missing), None);
+        let advice = kms.explain(&key, &missing.with_detail(NO_SUCH_TOKEN));
+        let advice = advice.unwrap();
+        assert_eq!(advice.summary, NO_SUCH_TOKEN);
+        assert!(advice.remedy.contains("initialize the token"));
+    }
 
     #[test]
     fn a_key_is_told_from_others_by_its_object() {

@@ -32,6 +32,12 @@ use temporal_kms::{Protection, ProviderErrorKind as Kind, support::Pkcs11Path};
 
 const DEFAULT_SESSIONS: usize = 8;
 
+/// What happened when no slot has the token.
+pub(super) const NO_SUCH_TOKEN: &str = "the module has no such token";
+/// What to do then.
+pub(super) const TOKEN_REMEDY: &str =
+    "correct the token's label or its other attributes, or initialize the token";
+
 /// How long dropping a token waits for its sessions to close. The module may hang.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -299,12 +305,9 @@ impl Token {
                     .with_remedy("put it back, or retry later")
                     .for_lack_of(Loss::Token))
             }
-            Ok(Search::Absent) => Err(Failure::new(
-                Kind::KeyNotFound,
-                "the module has no such token",
-            )
-            .with_remedy("check the token's label, or its other attributes")
-            .for_lack_of(Loss::Object)),
+            Ok(Search::Absent) => Err(Failure::new(Kind::KeyNotFound, NO_SUCH_TOKEN)
+                .with_remedy(TOKEN_REMEDY)
+                .for_lack_of(Loss::Object)),
             Err(failure) if failure.kind() == Kind::Unavailable => {
                 Err(failure.for_lack_of(Loss::Token))
             }

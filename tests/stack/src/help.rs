@@ -50,11 +50,24 @@ pub fn assert_fits(command: &Command) {
         for line in &lines {
             assert!(line.chars().count() <= COLUMNS, "{name}: {line}");
             assert!(!line.contains("\\\""), "{name}: {line}");
+            assert!(!has_bracketed_url(line), "{name}: {line}");
         }
         for line in after_help(command).lines() {
             assert!(lines.contains(&line), "{name} breaks this line: {line}");
         }
     }
+}
+
+/// Whether a URL in a doc comment is in the angle brackets of rustdoc, which the help shows as they are.
+fn has_bracketed_url(line: &str) -> bool {
+    line.split('<').skip(1).any(|behind| {
+        let scheme = behind.split_once("://").map(|(scheme, _)| scheme);
+        scheme.is_some_and(|scheme| {
+            scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-')
+        })
+    })
 }
 
 /// Asserts that each example of `command` is a command line that `program` accepts. Returns how many there are.

@@ -62,7 +62,10 @@ async fn a_namespace_is_scanned_and_its_workflows_tell_their_keys() {
     assert!(plain["first_written"].is_string(), "{plain}");
 
     let output = scan(&["--namespace", "nowhere"]);
-    assert_eq!(output.status.code(), Some(65), "{output:?}");
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let expected = "Temporal has no namespace nowhere; correct --namespace";
+    assert!(said.contains(expected), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

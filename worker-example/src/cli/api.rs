@@ -62,7 +62,7 @@ pub(super) struct ConfigArgs {
     /// The configuration of the API. Without it, settings come from `CODEC_API_…`, `CODEC_AUTH_…` and `CODEC_TLS_…` variables.
     #[arg(long, value_name = "FILE", env = "CODEC_CONFIG")]
     pub config: Option<PathBuf>,
-    /// The key that signs requests, such as <local://requests>. Workers with `--request-key` run signed requests only.
+    /// The key that signs requests, such as `local://requests`. Workers with `--request-key` run signed requests only.
     #[arg(long, env = "CLAUDE_TASKS_SIGNING_KEY", value_name = "URI")]
     pub sign_with: Option<String>,
 }

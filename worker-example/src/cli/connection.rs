@@ -14,7 +14,7 @@ use crate::client::{Address, ConnectOptions, KeyUse};
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct ConnectionArgs {
-    /// Temporal's address: HOST:PORT, <http://HOST:PORT> or <https://HOST:PORT>. HOST:PORT uses TLS if `TEMPORAL_API_KEY` or
+    /// Temporal's address: HOST:PORT, `http://HOST:PORT` or `https://HOST:PORT`. HOST:PORT uses TLS if `TEMPORAL_API_KEY` or
     /// a --tls option is set. An API key never leaves this machine without TLS.
     #[arg(long, env = "TEMPORAL_ADDRESS", default_value = "127.0.0.1:7233")]
     address: Address,
@@ -28,13 +28,13 @@ pub(super) struct ConnectionArgs {
     /// `TEMPORAL_CODEC_KEY` names another one. Create it with `codec-server keys create local://default --keyring DIR`.
     #[arg(long, value_name = "DIR")]
     keyring: Option<PathBuf>,
-    /// Where the secrets of requests and the logs of tasks are stored, sealed: a folder, or <gs://BUCKET/PREFIX>,
-    /// <s3://BUCKET/PREFIX> or <az://CONTAINER/PREFIX>. `GCS_LOGS_BUCKET` names a bucket of Google Cloud Storage. All programs
+    /// Where the secrets of requests and the logs of tasks are stored, sealed: a folder, or `gs://BUCKET/PREFIX`,
+    /// `s3://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`. `GCS_LOGS_BUCKET` names a bucket of Google Cloud Storage. All programs
     /// need the same store. `claude-tasks all` uses the folder `store` in its --workdir if you name none. With `none`, secrets
     /// travel encrypted in the history, where people who may decrypt see them, and logs stay at the worker.
     #[arg(long, env = "CLAUDE_TASKS_STORE", value_name = "URL")]
     store: Option<StoreChoice>,
-    /// The key that seals the secrets of requests in the store, such as <local://secrets>, if it is not the codec's key. Callers
+    /// The key that seals the secrets of requests in the store, such as `local://secrets`, if it is not the codec's key. Callers
     /// need the right to encrypt with it, and workers the right to decrypt.
     #[arg(long, env = "CLAUDE_TASKS_SECRETS_KEY", value_name = "URI")]
     secrets_key: Option<String>,

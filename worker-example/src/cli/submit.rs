@@ -69,7 +69,7 @@ pub(super) struct SubmitArgs {
     /// How long the task may wait for a worker, such as 30m. Then it fails.
     #[arg(long, value_name = "TIME", default_value = "1d", conflicts_with = "server", help_heading = TASK, value_parser = units::time)]
     queue_time: Duration,
-    /// The key that signs the request, such as <local://requests>. Workers with `--request-key` run signed requests only.
+    /// The key that signs the request, such as `local://requests`. Workers with `--request-key` run signed requests only.
     #[arg(long, env = "CLAUDE_TASKS_SIGNING_KEY", value_name = "URI", help_heading = TASK)]
     sign_with: Option<String>,
 }

@@ -2,14 +2,18 @@
 
 use std::fmt;
 
+use clap::Command;
 use serde::Serialize;
-use temporal_kms_codec_service::exit::{self, SIGNALS, list, print};
+use temporal_kms_codec_service::exit::{self, SECOND_SIGNAL, SIGNALS, list, print};
 pub(crate) use temporal_kms_codec_service::exit::{Failure, Status};
 
 use crate::error::ServerError;
 
 /// The name of the program, as users call it.
 pub(crate) const PROGRAM: &str = "codec-server";
+
+/// How a server ends after two signals, for [`list`].
+pub(crate) const SECOND: (u8, &str) = (SECOND_SIGNAL, "a second signal ended a server");
 
 /// A line on stderr. It is not an error when nobody reads it.
 pub(crate) fn say(message: fmt::Arguments<'_>) {
@@ -33,6 +37,17 @@ pub(crate) fn print_answer(
 /// `help` with the exit codes of a command that reads and writes files, and that a signal can end.
 pub(crate) fn with_exit_codes(help: &str) -> String {
     format!("{help}\n\n{}", list(&Status::ALL, &SIGNALS))
+}
+
+/// `help` with the exit codes of a server. The first signal ends it with success.
+pub(crate) fn with_server_exit_codes(help: &str) -> String {
+    format!("{help}\n\n{}", list(&Status::ALL, &[SECOND]))
+}
+
+/// `command` with the exit codes behind its help.
+pub(crate) fn add_exit_codes(command: Command) -> Command {
+    let help = command.get_after_help().map(ToString::to_string);
+    command.after_help(with_exit_codes(&help.unwrap_or_default()))
 }
 
 impl From<ServerError> for Failure {

@@ -135,7 +135,7 @@ while the key is young enough, and fails where no service tells its age.")]
         /// Set the service's own schedule, such as 90d, or `never`; nothing is rotated now.
         #[arg(long, value_name = "TIME")]
         rotation_period: Option<Rotation>,
-        /// Rotate only if the version that encrypts is older than TIME [without TIME: 90d].
+        /// Rotate only if the version that encrypts is older than TIME, as in --if-due=180d. The `=` is needed [without TIME: 90d].
         #[arg(
             long,
             value_name = "TIME",

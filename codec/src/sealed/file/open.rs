@@ -111,8 +111,15 @@ impl Sealer {
 
 /// The header: everything before the commitment.
 async fn read_header<R: AsyncRead + Unpin>(input: &mut R) -> Result<Vec<u8>, SealedFileError> {
-    let mut header = vec![0; START_LEN];
-    exactly(input, &mut header).await?;
+    let mut header = Vec::with_capacity(START_LEN);
+    (&mut *input)
+        .take(START_LEN as u64)
+        .read_to_end(&mut header)
+        .await
+        .map_err(SealedFileError::Read)?;
+    if !file::has_magic(&header) {
+        return Err(SealedFileError::NotSealed);
+    }
     let start = header.first_chunk().ok_or(SealedFileError::Truncated)?;
     let recipients_end = START_LEN + file::parse_len(start)?;
     header.resize(recipients_end + FILE_ID_LEN, 0);

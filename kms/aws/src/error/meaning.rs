@@ -2,8 +2,12 @@
 //!
 //! Sources: the error lists of the operations in the AWS KMS and AWS STS API References and their "Common Error Types".
 
+use aws_config::imds::client::error::{ImdsError, TokenError};
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_kms::{config::http::HttpResponse, error::SdkError};
 use temporal_kms::{FailureCause, ProviderErrorKind as Kind};
+
+use super::find;
 
 /// The meaning of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,8 +232,20 @@ pub(super) fn by_credentials(error: &CredentialsError) -> Meaning {
         CredentialsError::CredentialsNotLoaded(_) => NO_CREDENTIALS,
         CredentialsError::ProviderTimedOut(_) => waiting(Kind::DeadlineExceeded),
         CredentialsError::InvalidConfiguration(_) => WRONG_CREDENTIALS,
+        error if is_metadata_forbidden(error) => NO_CREDENTIALS,
         _ => waiting(Kind::Unavailable),
     }
+}
+
+/// Whether the metadata service, which is asked last, gives this machine no token: it answers 403. AWS does so where the
+/// service is turned off, and other machines may have another service at its address.
+fn is_metadata_forbidden(error: &CredentialsError) -> bool {
+    let Some(metadata @ ImdsError::FailedToLoadToken(_)) = find::<ImdsError>(error) else {
+        return false;
+    };
+    find::<SdkError<TokenError, HttpResponse>>(metadata)
+        .and_then(SdkError::raw_response)
+        .is_some_and(|answer| answer.status().as_u16() == 403)
 }
 
 #[cfg(test)]

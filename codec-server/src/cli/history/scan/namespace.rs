@@ -7,7 +7,10 @@ use indicatif::ProgressBar;
 use prost::Message as _;
 
 use super::{
-    super::super::{exit::Failure, progress},
+    super::super::{
+        exit::{Failure, Status},
+        progress,
+    },
     age::Ages,
     messages::{
         DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeScheduleRequest,
@@ -71,12 +74,22 @@ struct Scan {
 
 impl Scan {
     /// How long the namespace keeps closed workflows, in seconds.
-    async fn retention(&self) -> Result<Option<u64>, CallError> {
+    async fn retention(&self) -> Result<Option<u64>, Failure> {
         let request = DescribeNamespaceRequest {
             namespace: self.namespace.clone(),
         };
-        let answer: DescribeNamespaceResponse =
-            self.temporal.call("DescribeNamespace", &request).await?;
+        let answer: Result<DescribeNamespaceResponse, CallError> =
+            self.temporal.call("DescribeNamespace", &request).await;
+        let answer = answer.map_err(|error| match error.code {
+            Code::NotFound => Failure::new(
+                Status::Configuration,
+                format_args!(
+                    "Temporal has no namespace {}; correct --namespace",
+                    self.namespace
+                ),
+            ),
+            _ => error.into(),
+        })?;
         let retention = answer.config.and_then(|config| config.retention);
         Ok(retention.and_then(|time| u64::try_from(time.seconds).ok()))
     }

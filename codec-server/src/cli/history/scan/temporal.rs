@@ -1,7 +1,7 @@
 //! Calls of Temporal's service: gRPC with the few messages of a scan, over the HTTP client that the program has anyway.
 
 use std::{
-    fs,
+    fs, io,
     num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
@@ -39,7 +39,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConnectArgs {
-    /// Scan a namespace of the Temporal server at this address: HOST:PORT, or <https://HOST:PORT> for TLS.
+    /// Scan a namespace of the Temporal server at this address: HOST:PORT, or `https://HOST:PORT` for TLS.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "paths")]
     pub(super) address: Option<String>,
     /// The namespace to scan.
@@ -197,7 +197,10 @@ impl Temporal {
         url.set_path(&format!("/{SERVICE}/{method}"));
         let request = self.client.post(url).headers(self.headers.clone());
         let answer = request.body(body).send().await;
-        let answer = answer.map_err(|error| transient(chain(&error)))?;
+        let answer = answer.map_err(|error| CallError {
+            code: Code::Transient,
+            message: unreachable(&self.base, &error),
+        })?;
         if !answer.status().is_success() {
             let status = answer.status();
             let message = format!("{}: it answers HTTP {status}, which is not gRPC", self.base);
@@ -347,6 +350,25 @@ fn url(address: &str, is_tls: bool) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Why a server cannot be reached, and what to do.
+fn unreachable(base: &Url, error: &(dyn std::error::Error + 'static)) -> String {
+    let mut root = error;
+    while let Some(below) = root.source() {
+        root = below;
+    }
+    let reason = match root.downcast_ref().map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
+        _ => terminal::line(&root.to_string()),
+    };
+    let remedy = if base.scheme() == "https" {
+        "check --address, and write http:// if it does not use TLS"
+    } else {
+        "check --address, and write https:// if it uses TLS"
+    };
+    let address = base.as_str().trim_end_matches('/');
+    format!("cannot reach Temporal at {address}: {reason}; {remedy}")
+}
+
 /// An error with what is below it: `reqwest` says what failed, and the reason is in the chain.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -377,6 +399,33 @@ mod tests {
         let began = Instant::now();
         join_all((0..3).map(|_| pace.wait())).await;
         assert_eq!(began.elapsed(), interval * 2);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_cannot_be_reached_is_named_with_what_to_do() {
+        let address = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().to_string()
+        };
+        let args = ConnectArgs {
+            address: Some(format!("http://{address}")),
+            namespace: "default".to_owned(),
+            api_key_file: None,
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+        };
+        let temporal = Temporal::new(&args, NonZeroU32::MAX).unwrap();
+        let error = temporal.attempt("DescribeNamespace", Bytes::new()).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.code, Code::Transient);
+        assert_eq!(
+            error.message,
+            format!(
+                "cannot reach Temporal at http://{address}: connection refused; \
+                 check --address, and write https:// if it uses TLS"
+            )
+        );
     }
 
     #[test]
