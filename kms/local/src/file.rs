@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 /// Larger than a keyset of a thousand keys.
 const MAX_LEN: u64 = 1 << 20;
+/// The mode of a folder in which users can remove their own files only.
+const STICKY: u32 = 0o1000;
 
 /// Why a keyset file or its folder cannot be used. [`remedy`](FileError::remedy) says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +62,14 @@ impl FileError {
             Self::TooLarge(_) => "name a keyset".into(),
             Self::Owner { .. } => "run as that user, or `chown` it".into(),
             Self::NotPrivate { path, .. } => format!("run `chmod 600 {}`", path.display()).into(),
-            Self::FolderNotPrivate { path, .. } => {
+            Self::FolderNotPrivate { path, mode } if mode & STICKY == 0 => {
                 format!("run `chmod go-w {}`", path.display()).into()
+            }
+            // All users share it, as /tmp.
+            Self::FolderNotPrivate { path, .. } => {
+                let own = path.join("keys");
+                let own = own.display();
+                format!("name a folder of your own below it, such as {own}").into()
             }
         }
     }
