@@ -470,17 +470,17 @@ fn the_primary_version_of_a_local_key_is_rotated_away_first() {
 fn a_missing_local_key_is_not_to_be_created_but_looked_for() {
     let bench = Bench::new();
     bench.json(&["create", "local://a"]);
-    let version = ["--version", "1"];
-    for (command, further) in [
-        ("describe", &[][..]),
+    let cases: [(&str, &[&str]); 8] = [
+        ("describe", &[]),
         ("versions", &[]),
         ("rotate", &[]),
         ("public-key", &[]),
-        ("enable", &version),
-        ("set-primary", &version),
+        ("enable", &["--version", "1"]),
+        ("set-primary", &["--version", "1"]),
         ("disable", &["--version", "1", "--yes"]),
         ("destroy", &["--version", "1", "--yes"]),
-    ] {
+    ];
+    for (command, further) in cases {
         let (code, error) = bench.refused(&[&[command, "local://none"], further].concat());
         assert_eq!(code, 78, "{command}: {error}");
         let expected = "no key local://none in keys; correct the name, or list the keys: codec-server keys list local:// --keyring keys";
@@ -492,11 +492,7 @@ fn a_missing_local_key_is_not_to_be_created_but_looked_for() {
 fn refusals_say_what_to_do() {
     let bench = Bench::new();
     let cases: [(u8, &[&str], &str); 15] = [
-        (
-            78,
-            &["describe", "local://none"],
-            "; correct the name",
-        ),
+        (78, &["describe", "local://none"], "; correct the name"),
         (78, &["describe", GCP_KEY], "key not found"),
         (64, &["describe", "none"], "local://"),
         (64, &["list", "none"], "local://"),
