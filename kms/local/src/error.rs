@@ -35,7 +35,7 @@ pub(super) fn file_error_of(
     };
     let create = format!("codec-server keys create {uri}{option} --keyring {folder}");
     let happened = match error {
-        FileError::NoFolder(_) => format!("no keyring {folder}"),
+        FileError::NoFolder(missing) => format!("no keyring {}", missing.display()),
         FileError::NoFile(_) => format!("no key {uri} in {folder}"),
         _ => error.to_string(),
     };

@@ -105,13 +105,9 @@ pub(super) fn stamp(path: &Path) -> Result<Stamp, FileError> {
         .map_err(|error| missing_or(path, "read", &error))
 }
 
-/// The names of the files in a folder. A missing folder counts as empty.
+/// The names of the files in a folder.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, FileError> {
-    match check_folder(folder) {
-        Ok(()) => {}
-        Err(FileError::NoFolder(_)) => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    }
+    check_folder(folder)?;
     let io = |error: io::Error| failed(folder, "read", &error);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(io)? {
@@ -192,7 +188,10 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 
 fn missing_or(path: &Path, action: &'static str, error: &io::Error) -> FileError {
     match error.kind() {
-        io::ErrorKind::NotFound => FileError::NoFile(path.to_owned()),
+        io::ErrorKind::NotFound => match folder_of(path) {
+            folder if folder.exists() => FileError::NoFile(path.to_owned()),
+            folder => FileError::NoFolder(folder.to_owned()),
+        },
         _ if access::is_link(error) => FileError::NotAFile(path.to_owned()),
         _ => failed(path, action, error),
     }

@@ -90,7 +90,7 @@ fn a_server_without_a_usable_key_or_address_does_not_start() {
     assert_eq!(output.status.code(), Some(78), "a server creates no keys");
     assert!(
         text(&output.stderr)
-            .contains("create it: codec-server keys create local://default --keyring"),
+            .contains("create it with its key: codec-server keys create local://default --keyring"),
         "{output:?}"
     );
 
@@ -312,7 +312,7 @@ fn variables_over_settings_have_an_effect_or_are_refused() {
     refused(&[], "local://default: name the folder of local:// keys");
     refused(
         &[("CODEC_KEYS_LOCAL_KEYRING", "/nonexistent")],
-        "no key local://default in /nonexistent",
+        "no keyring /nonexistent; create it with its key: ",
     );
     refused(
         &[
