@@ -456,7 +456,7 @@ fn named(uri: &KeyUri, version: Option<&str>) -> Result<u64, ProviderError> {
         Some(Some(id)) => Ok(id),
         Some(None) => Err(ProviderError::new(Kind::KeyNotFound, uri)
             .with_missing_version()
-            .with_detail("it is not a number")),
+            .with_detail(format!("{:?} is not a number", version.unwrap_or_default()))),
         None => Err(ProviderError::new(Kind::Misconfigured, uri)
             .with_detail("Cloud KMS does this to versions, not to keys")
             .with_remedy("name the version")),

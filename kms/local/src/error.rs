@@ -54,11 +54,16 @@ pub(super) fn keyset_error(uri: &KeyUri, path: &Path, error: &KeysetError) -> Pr
         KeysetError::NoRandomness(_) => Kind::Unavailable,
         _ => Kind::Misconfigured,
     };
-    let explained = ProviderError::new(kind, uri)
-        .with_explanation(format!("{}: {error}", path.display()))
-        .with_remedy(error.remedy());
-    match error {
-        KeysetError::NoSuchKey(_) => explained.with_missing_version(),
-        _ => explained,
+    if let KeysetError::NoSuchKey(_) = error {
+        let (remedy, folder) = (error.remedy(), file::folder_of(path).display());
+        return ProviderError::new(kind, uri)
+            .with_missing_version()
+            .with_explanation(format!("{uri}: {error}"))
+            .with_remedy(format!(
+                "{remedy}: codec-server keys versions {uri} --keyring {folder}"
+            ));
     }
+    ProviderError::new(kind, uri)
+        .with_explanation(format!("{}: {error}", path.display()))
+        .with_remedy(error.remedy())
 }

@@ -339,6 +339,13 @@ async fn a_missing_version_is_not_a_missing_key() {
     assert_eq!(error.kind(), Kind::KeyNotFound);
     assert!(!error.is_key_missing(), "{error}");
     says_what_to_do(&error);
+    let folder = keyring.folder.display();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "local://k: the key has no version \"7\"; name one that this command lists: codec-server keys versions local://k --keyring {folder}"
+        )
+    );
     let missing = keyring.key("absent").unwrap_err();
     assert!(missing.is_key_missing(), "{missing}");
 }
