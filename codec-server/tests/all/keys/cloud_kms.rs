@@ -452,6 +452,15 @@ fn the_version_that_encrypts_is_protected_from_destruction() {
     assert_eq!(bench.states(GCP_KEY), ["enabled"]);
     bench.json(&[&destroy[..], &["--primary"]].concat());
     assert_eq!(bench.states(GCP_KEY), ["destroy-scheduled"]);
+    let version = ["--version", "1", "--yes"];
+    for command in [
+        [&["destroy", GCP_KEY, "--primary"][..], &version].concat(),
+        [&["disable", GCP_KEY][..], &version].concat(),
+    ] {
+        let (_, error) = bench.refused(&command);
+        let expected = format!("version 1 of {GCP_KEY} will be destroyed; to keep it, enable it");
+        assert!(error.contains(&expected), "{error}");
+    }
 }
 
 #[test]
