@@ -22,6 +22,14 @@ pub enum AuditError {
         /// Its permissions.
         mode: u32,
     },
+    /// All users share the folder, as they share `/tmp`.
+    #[error("all users can change the folder {} (mode {mode:04o}); name a folder of your own below it, such as {}", .path.display(), .path.join("audit").display())]
+    SharedFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// Other users can read or change a file of the log.
     #[error("other users can access {} (mode {mode:04o}); run `chmod 600 {}`, or 640 for a group that may read it", .path.display(), .path.display())]
     FileNotPrivate {
@@ -142,6 +150,7 @@ mod tests {
             E::NoFolder(_) => &["/var/audit", "create it", "install -d"],
             E::NotAFolder(_) => &["/var/audit", "name the audit log's folder"],
             E::FolderNotPrivate { .. } => &["/var/audit", "mode 0777", "chmod go-w"],
+            E::SharedFolder { .. } => &["/var/audit", "mode 1777", "such as /var/audit/audit"],
             E::FileNotPrivate { .. } => &["/var/audit", "mode 0666", "chmod 600"],
             E::Owner { .. } => &["/var/audit", "uid 7", "run as that user"],
             E::NotAFile(_) => &["/var/audit", "remove it"],
@@ -168,6 +177,10 @@ mod tests {
             E::FolderNotPrivate {
                 path: path(),
                 mode: 0o777,
+            },
+            E::SharedFolder {
+                path: path(),
+                mode: 0o1777,
             },
             E::FileNotPrivate {
                 path: path(),

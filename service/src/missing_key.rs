@@ -5,6 +5,9 @@ use std::borrow::Cow;
 
 use temporal_kms_codec::{Scheme, kms::ProviderError};
 
+/// What to do about a local key that is only used to decrypt.
+pub const OF_DECRYPTION: &str = "correct the name or the folder: a new key would open nothing";
+
 /// `error`, with what to do if the key itself does not exist. For a local key this is `local_remedy`, which says where the
 /// program reads the name and the folder of the key. Other errors are unchanged.
 #[must_use]

@@ -56,9 +56,12 @@ pub(super) fn check_folder(path: &Path) -> Result<(), AuditError> {
     {
         let mode = unix::owned(path, &metadata)?;
         if mode & 0o022 != 0 {
-            return Err(AuditError::FolderNotPrivate {
-                path: path.to_owned(),
-                mode,
+            let path = path.to_owned();
+            // The mode of a folder in which users can remove their own files only. Its mode must stay as it is.
+            return Err(if mode & 0o1000 == 0 {
+                AuditError::FolderNotPrivate { path, mode }
+            } else {
+                AuditError::SharedFolder { path, mode }
             });
         }
     }

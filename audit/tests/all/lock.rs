@@ -44,6 +44,10 @@ async fn folders_and_files_that_others_can_change_are_refused() {
     let mode = |path: &Path, mode| fs::set_permissions(path, PermissionsExt::from_mode(mode));
     mode(folder.path(), 0o770).unwrap();
     assert!(refused(folder.path()).contains("chmod go-w"));
+    mode(folder.path(), 0o1777).unwrap();
+    let error = refused(folder.path());
+    assert!(error.contains("name a folder of your own"), "{error}");
+    assert!(!error.contains("chmod"), "{error}");
     mode(folder.path(), 0o755).unwrap();
     let options = options(folder.path()).with_file_mode(0o640);
     let log = AuditLog::open(&options).unwrap();

@@ -65,6 +65,7 @@ async fn examine(args: &DoctorArgs, log: &CommandLog) -> Findings {
             approach: Approach {
                 key: &key,
                 purpose: Purpose::Encrypt,
+                decrypts_only: !uses.encrypts,
                 kms: &subject.kms,
                 rotation: &subject.rotation,
             },
@@ -98,6 +99,7 @@ async fn examine(args: &DoctorArgs, log: &CommandLog) -> Findings {
             approach: Approach {
                 key,
                 purpose: Purpose::Sign,
+                decrypts_only: false,
                 kms,
                 rotation: &subject.rotation,
             },

@@ -3,6 +3,7 @@
 mod arguments;
 mod confirm;
 mod dotenv;
+mod missing;
 mod operation;
 mod permissions;
 mod place;

@@ -621,6 +621,8 @@ fn keys_are_not_changed_when_the_log_has_no_room_for_its_first_line() {
     let (log, keys) = (folder.path().join("log"), folder.path().join("keys"));
     fs::create_dir(&log).unwrap();
     fs::set_permissions(&log, PermissionsExt::from_mode(0o700)).unwrap();
+    fs::create_dir(&keys).unwrap();
+    fs::set_permissions(&keys, PermissionsExt::from_mode(0o700)).unwrap();
     let with_log = |command: &mut Command, arguments: &[&str]| {
         command.args(["keys", "--keyring"]).arg(&keys);
         command.arg("--audit-log").arg(&log).args(arguments);

@@ -94,6 +94,26 @@ fn another_file_key_or_signature_is_refused() {
 }
 
 #[test]
+fn a_signature_of_a_destroyed_version_is_told_from_a_changed_file() {
+    let folder = Folder::new();
+    let key = "local://sign-p256";
+    folder.run(0, &["sign", "file", "--key", key]);
+    folder.public_key(key, "key.pem");
+    let written = fs::read(folder.path("file.sig")).unwrap();
+    let written: Value = serde_json::from_slice(&written).unwrap();
+    let version = written["version"].as_str().unwrap();
+    folder.run(0, &["keys", "rotate", key]);
+    folder.run(0, &["keys", "destroy", key, "--version", version, "--yes"]);
+    let output = folder.run(65, &["verify", "file", "--key", key]);
+    let words = String::from_utf8(output.stderr).unwrap();
+    let expected = format!(
+        "file.sig: the signature names version {version} of {key}, which the key does not have any more; verify with --public-key"
+    );
+    assert!(words.contains(&expected), "{words}");
+    folder.run(0, &["verify", "file", "--public-key", "key.pem"]);
+}
+
+#[test]
 fn the_bytes_alone_are_verified_too() {
     let folder = Folder::new();
     let key = "local://sign-p256";

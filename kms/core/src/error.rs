@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
-use crate::{KeyUri, ServiceError, text_form::text_form};
+use crate::{KeyUri, ServiceError, quoting::shell_word, text_form::text_form};
 
 /// How a key management service failed, in one vocabulary for all services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -247,10 +247,17 @@ impl ProviderError {
     }
 
     /// Says that the key exists, and that only the version of it that the caller named does not. This is for the kind
-    /// [`KeyNotFound`](ProviderErrorKind::KeyNotFound).
+    /// [`KeyNotFound`](ProviderErrorKind::KeyNotFound). The advice becomes the command that lists the key's versions, unless
+    /// [`with_remedy`](Self::with_remedy) has said or says otherwise.
     #[must_use]
     pub fn with_missing_version(mut self) -> Self {
         self.is_version_missing = true;
+        if self.remedy.is_none() {
+            let key = shell_word(&self.key.to_string());
+            let remedy =
+                format!("name one that this command lists: codec-server keys versions {key}");
+            self.remedy = Some(remedy.into());
+        }
         self
     }
 
@@ -355,7 +362,6 @@ impl ProviderError {
     pub fn remedy(&self) -> &str {
         match &self.remedy {
             Some(remedy) => remedy,
-            None if self.is_version_missing => "name one that `codec-server keys versions` lists",
             None => self.kind.advice(),
         }
     }
@@ -504,7 +510,7 @@ mod tests {
         assert!(!version.is_key_missing());
         assert_eq!(
             version.with_detail("7").to_string(),
-            "local://default: the key has no such version (7); name one that `codec-server keys versions` lists"
+            "local://default: the key has no such version (7); name one that this command lists: codec-server keys versions local://default"
         );
     }
 

@@ -118,7 +118,45 @@ impl GcpAdmin {
                     .send()
             })
             .await;
-        self.of_version(uri, changed).await.map(drop)
+        self.of_change(uri, id, changed).await.map(drop)
+    }
+
+    async fn version(&self, uri: &KeyUri, id: u64) -> Result<CryptoKeyVersion, ProviderError> {
+        let name = version_name(uri, id);
+        self.service
+            .call(uri, CallKind::Administer, |client| {
+                client.get_crypto_key_version().set_name(&name).send()
+            })
+            .await
+    }
+
+    /// The answer to a change of a version's state. Cloud KMS refuses it for a version that is destroyed, or will be, and
+    /// does not say why.
+    async fn of_change<T>(
+        &self,
+        uri: &KeyUri,
+        id: u64,
+        answer: Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        match self.of_version(uri, answer).await {
+            Err(error) if error.kind() == Kind::KeyDisabled => {
+                let found = self.version(uri, id).await;
+                Err(match found.map(|found| details::version_state(&found.state)) {
+                    Ok(KeyState::DestroyScheduled) => error
+                        .with_explanation(format!("version {id} of {uri} will be destroyed"))
+                        .with_remedy(format!(
+                            "to keep it, enable it while that is possible: codec-server keys enable {uri} --version {id}"
+                        )),
+                    Ok(KeyState::Destroyed) => error
+                        .with_explanation(format!("version {id} of {uri} is destroyed"))
+                        .with_remedy(format!(
+                            "name another one, which this command lists: codec-server keys versions {uri}"
+                        )),
+                    _ => error,
+                })
+            }
+            answer => answer,
+        }
     }
 
     /// The answer to a call that names a version. Cloud KMS answers a missing version and a missing key alike.
@@ -273,15 +311,10 @@ impl KeyAdmin for GcpAdmin {
     /// Restores a version first if its destruction is scheduled.
     async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         let id = named(key, version)?;
-        let name = version_name(key, id);
-        let found = self
-            .service
-            .call(key, CallKind::Administer, |client| {
-                client.get_crypto_key_version().set_name(&name).send()
-            })
-            .await;
+        let found = self.version(key, id).await;
         let found = self.of_version(key, found).await?;
         if details::version_state(&found.state) == KeyState::DestroyScheduled {
+            let name = version_name(key, id);
             self.service
                 .call(key, CallKind::Administer, |client| {
                     client.restore_crypto_key_version().set_name(&name).send()
@@ -297,14 +330,15 @@ impl KeyAdmin for GcpAdmin {
         key: &KeyUri,
         version: Option<&str>,
     ) -> Result<Option<SystemTime>, ProviderError> {
-        let name = version_name(key, named(key, version)?);
+        let id = named(key, version)?;
+        let name = version_name(key, id);
         let destroyed = self
             .service
             .call(key, CallKind::Administer, |client| {
                 client.destroy_crypto_key_version().set_name(&name).send()
             })
             .await;
-        let version = self.of_version(key, destroyed).await?;
+        let version = self.of_change(key, id, destroyed).await?;
         Ok(version.destroy_time.and_then(time))
     }
 
@@ -456,7 +490,7 @@ fn named(uri: &KeyUri, version: Option<&str>) -> Result<u64, ProviderError> {
         Some(Some(id)) => Ok(id),
         Some(None) => Err(ProviderError::new(Kind::KeyNotFound, uri)
             .with_missing_version()
-            .with_detail("it is not a number")),
+            .with_detail(format!("{:?} is not a number", version.unwrap_or_default()))),
         None => Err(ProviderError::new(Kind::Misconfigured, uri)
             .with_detail("Cloud KMS does this to versions, not to keys")
             .with_remedy("name the version")),

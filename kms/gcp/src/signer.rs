@@ -176,7 +176,7 @@ impl Signer for GcpSigner {
             Some(version) => version.parse().map_err(|_| {
                 self.error(Kind::KeyNotFound)
                     .with_missing_version()
-                    .with_detail("it is not a number")
+                    .with_detail(format!("{version:?} is not a number"))
             })?,
         };
         let known = self.public_keys.lock().get(&id).cloned();

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{
     LocalKeyring,
     error::{file_error, keyset_error},
-    file,
+    file::{self, FileError},
     keyset::{Keyset, KeysetError},
     watched::load,
 };
@@ -32,8 +32,14 @@ impl KeyAdmin for LocalKeyring {
     }
 
     async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError> {
-        let names =
-            file::names(&self.folder).map_err(|error| file_error(key, &self.folder, &error))?;
+        let names = file::names(&self.folder).map_err(|error| {
+            let failed = file_error(key, &self.folder, &error);
+            match error {
+                // `key` may stand for any key of the keyring.
+                FileError::NoFolder(_) => failed.with_remedy("correct the name of the folder"),
+                _ => failed,
+            }
+        })?;
         let names = names.iter().filter_map(|name| name.strip_suffix(".json"));
         let mut keys: Vec<_> = names
             .filter_map(|name| KeyUri::new(Scheme::LOCAL, name).ok())

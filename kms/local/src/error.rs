@@ -35,7 +35,7 @@ pub(super) fn file_error_of(
     };
     let create = format!("codec-server keys create {uri}{option} --keyring {folder}");
     let happened = match error {
-        FileError::NoFolder(_) => format!("no keyring {folder}"),
+        FileError::NoFolder(missing) => format!("no keyring {}", missing.display()),
         FileError::NoFile(_) => format!("no key {uri} in {folder}"),
         _ => error.to_string(),
     };
@@ -54,11 +54,16 @@ pub(super) fn keyset_error(uri: &KeyUri, path: &Path, error: &KeysetError) -> Pr
         KeysetError::NoRandomness(_) => Kind::Unavailable,
         _ => Kind::Misconfigured,
     };
-    let explained = ProviderError::new(kind, uri)
-        .with_explanation(format!("{}: {error}", path.display()))
-        .with_remedy(error.remedy());
-    match error {
-        KeysetError::NoSuchKey(_) => explained.with_missing_version(),
-        _ => explained,
+    if let KeysetError::NoSuchKey(_) = error {
+        let (remedy, folder) = (error.remedy(), file::folder_of(path).display());
+        return ProviderError::new(kind, uri)
+            .with_missing_version()
+            .with_explanation(format!("{uri}: {error}"))
+            .with_remedy(format!(
+                "{remedy}: codec-server keys versions {uri} --keyring {folder}"
+            ));
     }
+    ProviderError::new(kind, uri)
+        .with_explanation(format!("{}: {error}", path.display()))
+        .with_remedy(error.remedy())
 }

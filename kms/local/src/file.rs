@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 /// Larger than a keyset of a thousand keys.
 const MAX_LEN: u64 = 1 << 20;
+/// The mode of a folder in which users can remove their own files only.
+const STICKY: u32 = 0o1000;
 
 /// Why a keyset file or its folder cannot be used. [`remedy`](FileError::remedy) says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +62,14 @@ impl FileError {
             Self::TooLarge(_) => "name a keyset".into(),
             Self::Owner { .. } => "run as that user, or `chown` it".into(),
             Self::NotPrivate { path, .. } => format!("run `chmod 600 {}`", path.display()).into(),
-            Self::FolderNotPrivate { path, .. } => {
+            Self::FolderNotPrivate { path, mode } if mode & STICKY == 0 => {
                 format!("run `chmod go-w {}`", path.display()).into()
+            }
+            // All users share it, as /tmp.
+            Self::FolderNotPrivate { path, .. } => {
+                let own = path.join("keys");
+                let own = own.display();
+                format!("name a folder of your own below it, such as {own}").into()
             }
         }
     }
@@ -97,13 +105,9 @@ pub(super) fn stamp(path: &Path) -> Result<Stamp, FileError> {
         .map_err(|error| missing_or(path, "read", &error))
 }
 
-/// The names of the files in a folder. A missing folder counts as empty.
+/// The names of the files in a folder.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, FileError> {
-    match check_folder(folder) {
-        Ok(()) => {}
-        Err(FileError::NoFolder(_)) => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    }
+    check_folder(folder)?;
     let io = |error: io::Error| failed(folder, "read", &error);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(io)? {
@@ -184,7 +188,10 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 
 fn missing_or(path: &Path, action: &'static str, error: &io::Error) -> FileError {
     match error.kind() {
-        io::ErrorKind::NotFound => FileError::NoFile(path.to_owned()),
+        io::ErrorKind::NotFound => match folder_of(path) {
+            folder if folder.exists() => FileError::NoFile(path.to_owned()),
+            folder => FileError::NoFolder(folder.to_owned()),
+        },
         _ if access::is_link(error) => FileError::NotAFile(path.to_owned()),
         _ => failed(path, action, error),
     }

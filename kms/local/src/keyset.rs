@@ -37,7 +37,7 @@ pub(super) enum KeysetError {
     WrongPurpose(&'static str),
     #[error("key {id}: {reason}")]
     Key { id: u32, reason: &'static str },
-    #[error("it holds no key with the id {0:?}")]
+    #[error("the key has no version {0:?}")]
     NoSuchKey(String),
     #[error("key {0} is the primary one")]
     IsPrimary(u32),
@@ -61,7 +61,7 @@ impl KeysetError {
             Self::MixedPurposes => "keep them in keysets of their own",
             Self::WrongPurpose(_) => "use another key",
             Self::Key { .. } => "replace this key in the keyset, or use another keyset",
-            Self::NoSuchKey(_) => "name one that `codec-server keys versions` lists",
+            Self::NoSuchKey(_) => "name one that this command lists",
             Self::IsPrimary(_) => "rotate the key first",
             Self::IsDestroyed(_) => "use another version",
             Self::UnknownPurpose => "choose encryption or signing",

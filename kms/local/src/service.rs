@@ -1,6 +1,9 @@
 //! Local keys as a [`KeyService`].
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{self, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use temporal_kms::{
@@ -117,13 +120,16 @@ impl KeyService for LocalKms {
         if folder.join(format!("{}.json", key.resource())).exists() {
             return Ok(());
         }
-        let folder = folder.display();
-        Err(ConfigurationError::invalid(
-            KEYRING,
-            format!(
-                "no key {key} in {folder}; create it: codec-server keys create {key} --keyring {folder}"
-            ),
-        ))
+        // A path in a file may be relative, and the reader may be in another folder.
+        let absolute = path::absolute(folder).unwrap_or_else(|_| folder.clone());
+        let shown = absolute.display();
+        let create = format!("codec-server keys create {key} --keyring {shown}");
+        let reason = if folder.exists() {
+            format!("no key {key} in {shown}; create it: {create}")
+        } else {
+            format!("no keyring {shown}; create it with its key: {create}")
+        };
+        Err(ConfigurationError::invalid(KEYRING, reason))
     }
 
     fn is_in_process(&self) -> bool {

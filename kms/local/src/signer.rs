@@ -45,14 +45,10 @@ impl Signer for LocalSigningKey {
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {
         let keyset = self.0.keyset()?;
         let id = version.map_or_else(|| keyset.primary().to_string(), str::to_owned);
-        keyset.public_key(&id).map_err(|error| {
-            let error = match error {
-                NoPublicKey::Disabled => ProviderError::new(Kind::KeyDisabled, self.0.uri()),
-                NoPublicKey::Absent => {
-                    ProviderError::new(Kind::KeyNotFound, self.0.uri()).with_missing_version()
-                }
-            };
-            error.with_detail(format!("key {id:?} of the keyset"))
+        keyset.public_key(&id).map_err(|error| match error {
+            NoPublicKey::Disabled => ProviderError::new(Kind::KeyDisabled, self.0.uri())
+                .with_detail(format!("key {id:?} of the keyset")),
+            NoPublicKey::Absent => self.0.error(&KeysetError::NoSuchKey(id)),
         })
     }
 }

@@ -82,6 +82,10 @@ fn every_error_of_a_file_says_what_to_do() {
             path: named(),
             mode: 0o777,
         },
+        FileError::FolderNotPrivate {
+            path: named(),
+            mode: 0o1777,
+        },
     ] {
         says_what_to_do(&file_error(&key, path, &error));
     }

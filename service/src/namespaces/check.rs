@@ -14,7 +14,10 @@ use temporal_kms_codec::{
 use super::{
     DEFAULT_NAMESPACE, NamedNamespaces, NamespaceConfig, NamespacesConfig, unopened::Unopened,
 };
-use crate::settings::Fault;
+use crate::{missing_key::OF_DECRYPTION, settings::Fault};
+
+/// The setting with keys that only decrypt.
+const DECRYPT: &str = "decrypt";
 
 /// Settings of `namespaces` and `kms` that do not fit together.
 #[must_use]
@@ -65,7 +68,13 @@ pub fn missing_files(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
         for (setting, key) in keys_of(settings) {
             let service = kms.service(key.scheme());
             if let Some(Err(error)) = service.map(|service| service.check_key_file(key)) {
-                let fault = Fault::new(format!("{path}{setting}"), error.reason());
+                let reason = match error.reason().split_once("; create it") {
+                    Some((missing, _)) if setting == DECRYPT => {
+                        format!("{missing}; {OF_DECRYPTION}")
+                    }
+                    _ => error.reason().to_owned(),
+                };
+                let fault = Fault::new(format!("{path}{setting}"), reason);
                 faults.push(fault.following_from(name(&error)));
             }
         }
@@ -106,7 +115,7 @@ fn conflicts(named: &NamedNamespaces) -> impl Iterator<Item = Fault> {
 
 fn keys_of(settings: &NamespaceConfig) -> impl Iterator<Item = (&'static str, &KeyUri)> {
     let encrypt = settings.encrypt.iter().map(|key| ("encrypt", key));
-    let decrypt = settings.decrypt.iter().map(|key| ("decrypt", key));
+    let decrypt = settings.decrypt.iter().map(|key| (DECRYPT, key));
     encrypt.chain(decrypt)
 }
 

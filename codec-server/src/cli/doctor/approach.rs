@@ -7,6 +7,7 @@ use temporal_kms_codec::{
         ProviderErrorKind as Kind, RotationPolicy,
     },
 };
+use temporal_kms_codec_service::missing_key::{OF_DECRYPTION, with_remedy};
 
 use super::{
     super::exit::Status,
@@ -19,11 +20,16 @@ use super::{
     web::LocalWeb,
 };
 
+/// The command that creates a key, as a remedy names it.
+const CREATE: &str = "codec-server keys create";
+
 pub(super) const LATER: &str = "not checked until that is fixed";
 
 pub(super) struct Approach<'e> {
     pub(super) key: &'e KeyUri,
     pub(super) purpose: Purpose,
+    /// Whether the key has to open what it encrypted before. A new key cannot.
+    pub(super) decrypts_only: bool,
     pub(super) kms: &'e Kms,
     pub(super) rotation: &'e RotationPolicy,
 }
@@ -128,8 +134,13 @@ impl<'e> Approach<'e> {
             }
             _ => {
                 let named = (self.key, self.purpose);
-                let missing =
+                let mut missing =
                     neighbours::missing(named, error, self.kms, service, &diagnosis.found).await;
+                let creates = |remedy: &String| remedy.contains(CREATE);
+                if self.decrypts_only && missing.remedy.as_ref().is_some_and(creates) {
+                    let error = with_remedy(error.clone(), OF_DECRYPTION);
+                    missing.remedy = Some(error.remedy().to_owned());
+                }
                 self.stop(missing, findings)
             }
         }

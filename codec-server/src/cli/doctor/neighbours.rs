@@ -77,16 +77,10 @@ pub(super) async fn missing(
         return failed(summary, remedy);
     }
     match in_same_place(key, kms).await {
-        // A folder that does not exist has no keys either.
-        Ok(keys) if keys.is_empty() => match service.missing_place(key) {
-            Some(Advice {
-                summary, remedy, ..
-            }) if key.scheme() == Scheme::LOCAL => failed(summary, format!("{remedy}: {create}")),
-            _ => failed(
-                format!("there is no such key, nor any other in the same place{hint}"),
-                format!("check the place in its name, or create the key: {create}"),
-            ),
-        },
+        Ok(keys) if keys.is_empty() => failed(
+            format!("there is no such key, nor any other in the same place{hint}"),
+            format!("check the place in its name, or create the key: {create}"),
+        ),
         Ok(keys) => {
             if let Some(near) = nearest(service, key, &keys) {
                 return failed(

@@ -2,11 +2,12 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use temporal_kms_codec::kms::{KeyAdmin, KeyPurpose, ProviderErrorKind};
+use temporal_kms_codec::kms::{KeyAdmin, KeyPurpose, Kms, ProviderErrorKind};
 
 use super::{
     super::exit::{Failure, Status},
     arguments::Target,
+    missing::failure,
 };
 
 /// What a change means for a key's work.
@@ -21,6 +22,7 @@ pub(super) async fn confirm_loss(
     admin: &dyn KeyAdmin,
     target: &Target,
     loss: Loss,
+    kms: &Kms,
 ) -> Result<(), Failure> {
     let will = match loss {
         Loss::UntilEnabled => "will be disabled",
@@ -31,7 +33,7 @@ pub(super) async fn confirm_loss(
         Ok(details) => Some(details.purpose),
         // The caller may change the key but not read it.
         Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => None,
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(failure(error, kms)),
     };
     let consequence = consequence(purpose, loss);
     ask(&format!("{} {will}; {consequence}", subject(target)))

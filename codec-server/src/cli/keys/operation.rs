@@ -7,8 +7,9 @@ use std::{
 
 use serde::Serialize;
 use serde_json::json;
+use temporal_kms::support::shell_word;
 use temporal_kms_codec::{
-    KeyUri,
+    KeyUri, Scheme,
     kms::{
         KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, Kms, ProviderError, ProviderErrorKind,
         RotationPolicy, SettingValue,
@@ -19,6 +20,7 @@ use super::{
     super::exit::{self, Failure, Status, print_answer as print},
     arguments::{CreateArgs, DescribeArgs, DestroyArgs, DisableArgs, KeyCommand, Target},
     confirm::{Loss, confirm_loss, subject},
+    missing::{failure, failure_of_version},
     permissions,
     report::{Description, KeyReport, Keys, Rotated, Versions, timestamp},
     values::Rotation,
@@ -97,7 +99,8 @@ pub(super) fn refuse_idle_settings(key: &KeyUri, options: &Kms) -> Result<(), Fa
 
 async fn list(key: &KeyUri, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(key, options).await?;
-    let report = Keys::new(&admin.list(key).await.map_err(Failure::from)?);
+    let keys = admin.list(key).await;
+    let report = Keys::new(&keys.map_err(|error| failure(error, options))?);
     print(json, &report, || report.text())
 }
 
@@ -106,8 +109,9 @@ async fn describe(args: &DescribeArgs, options: &Kms, json: bool) -> Result<(), 
         .with_period(args.rotation_period)
         .with_max_age(args.max_age);
     let admin = open(&args.key, options).await?;
-    let details = admin.details(&args.key).await.map_err(Failure::from)?;
-    let versions = admin.versions(&args.key).await.map_err(Failure::from)?;
+    let missing = |error| failure(error, options);
+    let details = admin.details(&args.key).await.map_err(missing)?;
+    let versions = admin.versions(&args.key).await.map_err(missing)?;
     let report = Description::new(&details, &versions, policy, SystemTime::now());
     print(json, &report, || report.text())
 }
@@ -123,7 +127,7 @@ async fn rotate(
         None => admin.rotate(key).await,
         Some(rotation) => admin.set_rotation(key, rotation.period()).await,
     }
-    .map_err(Failure::from)?;
+    .map_err(|error| failure(error, options))?;
     let Some(details) = changed(&*admin, key).await else {
         let state = match schedule {
             None => "rotated",
@@ -156,7 +160,8 @@ async fn rotate_if_due(
     json: bool,
 ) -> Result<(), Failure> {
     let admin = open(key, options).await?;
-    let found = admin.details(key).await.map_err(Failure::from)?;
+    let missing = |error| failure(error, options);
+    let found = admin.details(key).await.map_err(missing)?;
     let primary = found.primary.as_ref();
     if found.purpose == KeyPurpose::Encrypt
         && primary
@@ -173,7 +178,7 @@ async fn rotate_if_due(
     let policy = RotationPolicy::default().with_period(period);
     let rotated = policy.should_rotate(&found, SystemTime::now());
     let details = if rotated {
-        admin.rotate(key).await.map_err(Failure::from)?;
+        admin.rotate(key).await.map_err(missing)?;
         match changed(&*admin, key).await {
             Some(details) => details,
             None => return done(json, &Target::of_key(key), "rotated", None),
@@ -195,7 +200,7 @@ async fn set_primary(
     admin
         .set_primary(key, version)
         .await
-        .map_err(Failure::from)?;
+        .map_err(|error| failure_of_version(error, Some(version), options))?;
     let Some(details) = changed(&*admin, key).await else {
         let target = Target {
             key: key.clone(),
@@ -209,7 +214,8 @@ async fn set_primary(
 
 async fn versions(key: &KeyUri, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(key, options).await?;
-    let report = Versions::new(key, &admin.versions(key).await.map_err(Failure::from)?);
+    let versions = admin.versions(key).await;
+    let report = Versions::new(key, &versions.map_err(|error| failure(error, options))?);
     print(json, &report, || report.text())
 }
 
@@ -217,10 +223,11 @@ async fn disable(args: &DisableArgs, options: &Kms, json: bool) -> Result<(), Fa
     let Target { key, version } = &args.target;
     let admin = open(key, options).await?;
     if !args.yes {
-        confirm_loss(&*admin, &args.target, Loss::UntilEnabled).await?;
+        confirm_loss(&*admin, &args.target, Loss::UntilEnabled, options).await?;
     }
-    let disabled = admin.disable(key, version.as_deref()).await;
-    disabled.map_err(Failure::from)?;
+    let version = version.as_deref();
+    let disabled = admin.disable(key, version).await;
+    disabled.map_err(|error| failure_of_version(error, version, options))?;
     done(json, &args.target, "disabled", None)
 }
 
@@ -230,7 +237,7 @@ async fn enable(target: &Target, options: &Kms, json: bool) -> Result<(), Failur
     admin
         .enable(&target.key, version)
         .await
-        .map_err(Failure::from)?;
+        .map_err(|error| failure_of_version(error, version, options))?;
     done(json, target, "enabled", None)
 }
 
@@ -242,30 +249,47 @@ async fn destroy(args: &DestroyArgs, options: &Kms, json: bool) -> Result<(), Fa
     }
     let admin = open(key, &options).await?;
     if !args.yes {
-        confirm_loss(&*admin, &args.target, Loss::ForEver).await?;
+        confirm_loss(&*admin, &args.target, Loss::ForEver, &options).await?;
     }
     if let Some(version) = version
         && !args.primary
     {
-        refuse_primary(&*admin, key, version).await?;
+        refuse_primary(&*admin, key, version, &options).await?;
     }
-    let destroyed = admin.destroy(key, version.as_deref()).await;
-    match destroyed.map_err(Failure::from)? {
+    let version = version.as_deref();
+    let destroyed = admin.destroy(key, version).await;
+    match destroyed.map_err(|error| failure_of_version(error, version, &options))? {
         Some(when) => done(json, &args.target, "destroy-scheduled", timestamp(when)),
         None => done(json, &args.target, "destroyed", None),
     }
 }
 
 /// Protects the version that encrypts: without it, nothing can be encrypted.
-async fn refuse_primary(admin: &dyn KeyAdmin, key: &KeyUri, version: &str) -> Result<(), Failure> {
+async fn refuse_primary(
+    admin: &dyn KeyAdmin,
+    key: &KeyUri,
+    version: &str,
+    options: &Kms,
+) -> Result<(), Failure> {
     let primary = match admin.details(key).await {
         Ok(details) => details.primary,
         // The caller may change the key but not read it.
         Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => None,
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(failure(error, options)),
     };
     if primary.is_none_or(|primary| primary.id != version) {
         return Ok(());
+    }
+    // A keyset cannot be without a primary key.
+    if key.scheme() == Scheme::LOCAL {
+        let arguments = options.diagnose(key).map_err(Failure::from)?.arguments();
+        let word = shell_word(&key.to_string());
+        return Err(Failure::new(
+            Status::Usage,
+            format_args!(
+                "version {version} of {key} is the primary one; rotate the key first: codec-server keys rotate {word}{arguments}"
+            ),
+        ));
     }
     Err(Failure::new(
         Status::Usage,
@@ -319,7 +343,8 @@ fn done(
 
 async fn replicate(key: &KeyUri, region: &str, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(key, options).await?;
-    let replica = admin.replicate(key, region).await.map_err(Failure::from)?;
+    let replica = admin.replicate(key, region).await;
+    let replica = replica.map_err(|error| failure(error, options))?;
     let answer = json!({ "key": key.to_string(), "replica": replica.to_string() });
     print(json, &answer, || format!("created the replica {replica}"))
 }
@@ -330,13 +355,14 @@ async fn public_key(target: &Target, options: &Kms, json: bool) -> Result<(), Fa
         Some(version) => Some(version.clone()),
         None => newest(key, options).await?,
     };
-    let signer = options.signer(key).await.map_err(Failure::from)?;
+    let missing = |error| failure_of_version(error, version.as_deref(), options);
+    let signer = options.signer(key).await.map_err(missing)?;
     // Where versions cannot be told apart, only the administration of keys has a name for the one that there is.
     let has_versions = options.diagnose(key).map_err(Failure::from)?.has_versions();
     let asked = version
         .as_deref()
         .filter(|_| has_versions || target.version.is_some());
-    let public = signer.public_key(asked).await.map_err(Failure::from)?;
+    let public = signer.public_key(asked).await.map_err(missing)?;
     let pem = public
         .to_pem()
         .map_err(|error| Failure::new(Status::Data, error))?;
@@ -362,6 +388,6 @@ async fn newest(key: &KeyUri, options: &Kms) -> Result<Option<String>, Failure> 
     };
     match found.await {
         Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => Ok(None),
-        found => found.map_err(Failure::from),
+        found => found.map_err(|error| failure(error, options)),
     }
 }

@@ -15,13 +15,14 @@ use super::{
         table::table,
     },
     arguments::GrantArgs,
+    missing::failure,
 };
 
 pub(super) async fn grant(args: &GrantArgs, options: &Kms, json: bool) -> Result<(), Failure> {
     let change = Change::of(args, options)?;
     let admin = options.admin(&args.key).await.map_err(Failure::from)?;
     let granted = admin.grant_for_context(&args.key, &change.member, change.role, &change.context);
-    let changed = granted.await.map_err(Failure::from)?;
+    let changed = granted.await.map_err(|error| failure(error, options))?;
     let Change {
         member, what, only, ..
     } = &change;
@@ -39,7 +40,7 @@ pub(super) async fn revoke(args: &GrantArgs, options: &Kms, json: bool) -> Resul
     let change = Change::of(args, options)?;
     let admin = options.admin(&args.key).await.map_err(Failure::from)?;
     let revoked = admin.revoke_for_context(&args.key, &change.member, change.role, &change.context);
-    let changed = revoked.await.map_err(Failure::from)?;
+    let changed = revoked.await.map_err(|error| failure(error, options))?;
     let Change {
         member, what, only, ..
     } = &change;
@@ -156,7 +157,8 @@ impl ListedGrant {
 
 pub(super) async fn list(key: &KeyUri, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = options.admin(key).await.map_err(Failure::from)?;
-    let found = admin.grants(key).await.map_err(Failure::from)?;
+    let found = admin.grants(key).await;
+    let found = found.map_err(|error| failure(error, options))?;
     let listed = Permissions {
         key: key.to_string(),
         grants: found.grants.into_iter().map(ListedGrant::from).collect(),

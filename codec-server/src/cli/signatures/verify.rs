@@ -8,7 +8,7 @@ use serde::Serialize;
 use temporal_kms::support::shell_word;
 use temporal_kms_codec::{
     KeyUri,
-    kms::{KeyState, Kms, PublicKey, Signature, SignatureAlgorithm, Signer},
+    kms::{KeyState, Kms, ProviderErrorKind, PublicKey, Signature, SignatureAlgorithm, Signer},
 };
 use temporal_kms_codec_service::lifecycle;
 
@@ -104,7 +104,7 @@ async fn check(args: &VerifyArgs, path: &Path, log: &CommandLog) -> Result<(), F
     } else {
         let uri = args.key.as_deref().unwrap_or_default();
         let (kms, key) = open(&args.kms, uri, log)?;
-        let (signature, valid) = by_service(&data, &written, &kms, &key).await?;
+        let (signature, valid) = by_service(&data, &written, path, (&kms, &key)).await?;
         (signature, valid, Some(key))
     };
     if !valid {
@@ -193,14 +193,24 @@ async fn offline(data: &[u8], written: &[u8], file: &Path) -> Result<(Signature,
 async fn by_service(
     data: &[u8],
     written: &[u8],
-    kms: &Kms,
-    key: &KeyUri,
+    path: &Path,
+    (kms, key): (&Kms, &KeyUri),
 ) -> Result<(Signature, bool), Failure> {
     let missing = |error| missing_key::failure(error, missing_key::WRONG_NAME);
     let signer = kms.signer(key).await.map_err(missing)?;
     if let Ok(file) = serde_json::from_slice::<SignatureFile>(written) {
         let signature = parse(written, key, file.algorithm);
         let valid = signer.verify(data, &signature).await.map_err(missing)?;
+        if !valid && let Some(version) = missing_version(&signature, &*signer).await {
+            return Err(Failure::new(
+                Status::Data,
+                format_args!(
+                    "{}: the signature names version {version} of {key}, which the key does not have any more; verify with \
+                     --public-key",
+                    path.display()
+                ),
+            ));
+        }
         return Ok((signature, valid));
     }
     // Bytes alone are most often the newest version's.
@@ -213,6 +223,19 @@ async fn by_service(
         Some(found) => Ok((found, true)),
         None => Ok((signature, false)),
     }
+}
+
+/// The version that the signature names, if its key is the signer's and does not have that version. It was destroyed, or the
+/// signature was altered.
+async fn missing_version<'s>(signature: &'s Signature, signer: &dyn Signer) -> Option<&'s str> {
+    let version = signature.version.as_deref();
+    let version = version.filter(|version| is_plain(version))?;
+    if signature.key != *signer.uri() {
+        return None;
+    }
+    let error = signer.public_key(Some(version)).await.err()?;
+    let is_missing = error.kind() == ProviderErrorKind::KeyNotFound && !error.is_key_missing();
+    is_missing.then_some(version)
 }
 
 /// The signature with the enabled version of its key that made it. `None` where none did, or the versions of the key

@@ -452,17 +452,56 @@ fn the_version_that_encrypts_is_protected_from_destruction() {
     assert_eq!(bench.states(GCP_KEY), ["enabled"]);
     bench.json(&[&destroy[..], &["--primary"]].concat());
     assert_eq!(bench.states(GCP_KEY), ["destroy-scheduled"]);
+    let version = ["--version", "1", "--yes"];
+    for command in [
+        [&["destroy", GCP_KEY, "--primary"][..], &version].concat(),
+        [&["disable", GCP_KEY][..], &version].concat(),
+    ] {
+        let (_, error) = bench.refused(&command);
+        let expected = format!("version 1 of {GCP_KEY} will be destroyed; to keep it, enable it");
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
+#[test]
+fn the_primary_version_of_a_local_key_is_rotated_away_first() {
+    let bench = Bench::new();
+    let made = bench.json(&["create", "local://a"]);
+    let version = made["primary"]["version"].as_str().unwrap();
+    let (code, error) = bench.refused(&["destroy", "local://a", "--version", version, "--yes"]);
+    assert_eq!(code, 64, "{error}");
+    let remedy = "rotate the key first: codec-server keys rotate local://a --keyring keys";
+    assert!(error.contains(remedy), "{error}");
+    assert!(!error.contains("--primary"), "{error}");
+}
+
+#[test]
+fn a_missing_local_key_is_not_to_be_created_but_looked_for() {
+    let bench = Bench::new();
+    bench.json(&["create", "local://a"]);
+    let cases: [(&str, &[&str]); 8] = [
+        ("describe", &[]),
+        ("versions", &[]),
+        ("rotate", &[]),
+        ("public-key", &[]),
+        ("enable", &["--version", "1"]),
+        ("set-primary", &["--version", "1"]),
+        ("disable", &["--version", "1", "--yes"]),
+        ("destroy", &["--version", "1", "--yes"]),
+    ];
+    for (command, further) in cases {
+        let (code, error) = bench.refused(&[&[command, "local://none"], further].concat());
+        assert_eq!(code, 78, "{command}: {error}");
+        let expected = "no key local://none in keys; correct the name, or list the keys: codec-server keys list local:// --keyring keys";
+        assert!(error.contains(expected), "{command}: {error}");
+    }
 }
 
 #[test]
 fn refusals_say_what_to_do() {
     let bench = Bench::new();
     let cases: [(u8, &[&str], &str); 15] = [
-        (
-            78,
-            &["describe", "local://none"],
-            "codec-server keys create local://none",
-        ),
+        (78, &["describe", "local://none"], "; correct the name"),
         (78, &["describe", GCP_KEY], "key not found"),
         (64, &["describe", "none"], "local://"),
         (64, &["list", "none"], "local://"),

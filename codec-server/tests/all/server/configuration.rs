@@ -90,7 +90,7 @@ fn a_server_without_a_usable_key_or_address_does_not_start() {
     assert_eq!(output.status.code(), Some(78), "a server creates no keys");
     assert!(
         text(&output.stderr)
-            .contains("create it: codec-server keys create local://default --keyring"),
+            .contains("create it with its key: codec-server keys create local://default --keyring"),
         "{output:?}"
     );
 
@@ -226,6 +226,28 @@ fn both_check_and_serve_refuse_what_cannot_work_with_the_same_words() {
 }
 
 #[test]
+fn a_missing_key_that_only_decrypts_is_not_to_be_created() {
+    let folder = keyring();
+    let file = folder.path().join("codec.toml");
+    let keyring = folder.path().display();
+    let text_of = format!(
+        "[keys]\nlocal_keyring = '{keyring}'\n[namespaces.default]\nencrypt = [\"local://default\"]\ndecrypt = [\"local://typo\"]\n"
+    );
+    std::fs::write(&file, text_of).unwrap();
+    let expected = format!(
+        "namespaces.default.decrypt: no key local://typo in {keyring}; correct the name or the folder: a new key would \
+         open nothing"
+    );
+    let path = file.to_str().unwrap();
+    for arguments in [&["config", "check", path][..], &["serve", "--config", path]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(78), "{arguments:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+#[test]
 fn a_configuration_that_is_not_a_file_is_refused_and_never_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
@@ -312,7 +334,7 @@ fn variables_over_settings_have_an_effect_or_are_refused() {
     refused(&[], "local://default: name the folder of local:// keys");
     refused(
         &[("CODEC_KEYS_LOCAL_KEYRING", "/nonexistent")],
-        "no key local://default in /nonexistent",
+        "no keyring /nonexistent; create it with its key: ",
     );
     refused(
         &[

@@ -13,7 +13,13 @@ fn uri(name: &str) -> KeyUri {
 #[tokio::test]
 async fn makes_lists_and_describes_keys_of_each_purpose() {
     let (_folder, keyring) = keyring();
-    assert_eq!(keyring.list(&uri("x")).await.unwrap(), []);
+    let error = keyring.list(&uri("x")).await.unwrap_err();
+    assert!(error.is_key_missing(), "{error}");
+    let folder = keyring.folder.display();
+    assert_eq!(
+        error.to_string(),
+        format!("no keyring {folder}; correct the name of the folder")
+    );
     for (name, purpose) in [
         ("c", KeyPurpose::Encrypt),
         ("b", KeyPurpose::SignP256),
