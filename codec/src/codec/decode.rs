@@ -329,7 +329,7 @@ impl<'b> Opening<'b> {
     ///
     /// While a small one waits, others of the call are decompressed. A large one keeps its turn, and so the others wait, too:
     /// nothing else counts its memory. The calls of a key service need no turn, and an attempt of the budget ends before its
-    /// payload is decompressed. So whatever a payload with a turn waits for can go on.
+    /// payload is decompressed. So everything that a payload with a turn waits for can go on.
     async fn before_key_service(&mut self, held: usize) {
         /// As much as a server leaves uncounted for each request.
         const SMALL: usize = 64 << 10;
