@@ -184,12 +184,12 @@ fn bodies_that_do_not_arrive_take_nobodys_place() {
 #[test]
 fn memory_that_slow_bodies_hold_is_missing_to_large_requests_only() {
     let mut server = CodecServer::serve_default(
-        "body_timeout = \"1h\"\nmax_body = \"1MiB\"\nmax_answer = \"64KiB\"\nmax_memory = \"2300KiB\"",
+        "body_timeout = \"1h\"\nmax_body = \"1MiB\"\nmax_answer = \"64KiB\"\nmax_memory = \"6MiB\"",
     );
     let large = plain(&[&"x".repeat(700 << 10)]);
     let large_answer = || server.call("/encode", "default", &large);
     assert_eq!(large_answer().status, 200);
-    let slow: Vec<Connection> = (0..3)
+    let slow: Vec<Connection> = (0..7)
         .map(|_| almost_sent(&server, &body_of(&large)))
         .collect();
     // The server reads them while this asks.
