@@ -4,7 +4,7 @@
 //! when they are made, before anything reads them. Where compressed data were compressed themselves, a few bytes can become
 //! megabytes that take long and become nothing. So the bytes count by which such data become shorter. Honest data become longer.
 
-use std::ops::Range;
+use std::{mem, ops::Range};
 
 use temporal_kms::support::SecretVec;
 use tokio::{
@@ -93,21 +93,30 @@ struct Spent {
     bytes: usize,
     /// Since other tasks ran last.
     work: usize,
-    /// Bytes of content that was compressed twice, and what was made of them.
+    /// What was read of the last content that was compressed twice, and what was made of that.
     nested: (usize, usize),
-    /// By how much that became shorter, at most.
-    lost: usize,
+    /// By how much all such content before it became shorter.
+    lost_before: usize,
+    /// How much of what was lost is counted.
+    counted: usize,
 }
 
 impl Spent {
-    /// Counts a step of content that was compressed twice.
+    /// Begins content that was compressed twice. What other content became does not make up for what it loses.
+    fn begin_nested(&mut self) {
+        let (read, made) = mem::take(&mut self.nested);
+        let lost = read.saturating_sub(made);
+        self.lost_before = self.lost_before.saturating_add(lost);
+    }
+
+    /// Counts a step of it.
     fn add_nested(&mut self, step: &StepReport) {
         let (read, made) = &mut self.nested;
         *read = read.saturating_add(step.read);
         *made = made.saturating_add(step.made);
-        let lost = read.saturating_sub(made.saturating_add(HELD_BACK));
-        let more = lost.saturating_sub(self.lost);
-        self.lost = self.lost.saturating_add(more);
+        let lost = self.lost_before.saturating_add(read.saturating_sub(*made));
+        let more = lost.saturating_sub(self.counted.saturating_add(HELD_BACK));
+        self.counted = self.counted.saturating_add(more);
         let weight = more.saturating_mul(INPUT_WEIGHT);
         self.bytes = self.bytes.saturating_add(weight);
     }
@@ -166,6 +175,9 @@ impl Turn<'_> {
         }
         let most = max.min(left);
         let mut decompressing = content.start(most)?;
+        if is_nested {
+            self.spent.begin_nested();
+        }
         loop {
             let is_large = is_nested || decompressing.made() >= STEP;
             self.let_others_run(is_large).await;
@@ -216,5 +228,24 @@ impl Turn<'_> {
 
     const fn exhausted(&self) -> PayloadError {
         PayloadError::TooLargeTogether { limit: self.limit }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_layer_becomes_does_not_make_up_for_what_the_next_one_loses() {
+        let mut spent = Spent::default();
+        for (read, made) in [(20 << 10, 7 << 20), (7 << 20, 0)] {
+            spent.begin_nested();
+            spent.add_nested(&StepReport {
+                read,
+                made,
+                is_last: Ok(true),
+            });
+        }
+        assert_eq!(spent.bytes, INPUT_WEIGHT * ((7 << 20) - HELD_BACK));
     }
 }
