@@ -124,12 +124,18 @@ impl KeyService for LocalKms {
         let absolute = path::absolute(folder).unwrap_or_else(|_| folder.clone());
         let shown = absolute.display();
         let create = format!("codec-server keys create {key} --keyring {shown}");
-        let reason = if folder.exists() {
-            format!("no key {key} in {shown}; create it: {create}")
+        let (missing, remedy) = if folder.exists() {
+            (
+                format!("no key {key} in {shown}"),
+                format!("create it: {create}"),
+            )
         } else {
-            format!("no keyring {shown}; create it with its key: {create}")
+            (
+                format!("no keyring {shown}"),
+                format!("create it with its key: {create}"),
+            )
         };
-        Err(ConfigurationError::invalid(KEYRING, reason))
+        Err(ConfigurationError::invalid(KEYRING, missing).with_remedy(&remedy))
     }
 
     fn is_in_process(&self) -> bool {

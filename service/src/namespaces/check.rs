@@ -68,13 +68,12 @@ pub fn missing_files(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
         for (setting, key) in keys_of(settings) {
             let service = kms.service(key.scheme());
             if let Some(Err(error)) = service.map(|service| service.check_key_file(key)) {
-                let reason = match error.reason().split_once("; create it") {
-                    Some((missing, _)) if setting == DECRYPT => {
-                        format!("{missing}; {OF_DECRYPTION}")
-                    }
-                    _ => error.reason().to_owned(),
+                let error = if setting == DECRYPT {
+                    error.with_remedy(OF_DECRYPTION)
+                } else {
+                    error
                 };
-                let fault = Fault::new(format!("{path}{setting}"), reason);
+                let fault = Fault::new(format!("{path}{setting}"), error.reason());
                 faults.push(fault.following_from(name(&error)));
             }
         }

@@ -8,9 +8,6 @@ use temporal_kms_codec_service::missing_key::with_remedy;
 
 use super::super::exit::Failure;
 
-/// What a provider says of a version that the key does not have, when it adds no detail.
-const NO_VERSION: &str = "the key has no such version";
-
 /// The failure of a command that only uses existing keys. A new key would not help, so no error advises to create one.
 pub(super) fn failure(error: ProviderError, kms: &Kms) -> Failure {
     if !error.is_key_missing() {
@@ -35,10 +32,12 @@ pub(super) fn failure_of_version(
     version: Option<&str>,
     kms: &Kms,
 ) -> Failure {
-    let is_version_missing =
-        error.kind() == ProviderErrorKind::KeyNotFound && !error.is_key_missing();
+    // As a provider says it that adds no detail.
+    let unnamed =
+        ProviderError::new(ProviderErrorKind::KeyNotFound, error.key()).with_missing_version();
+    let is_version_missing = error.kind() == unnamed.kind() && !error.is_key_missing();
     match version {
-        Some(version) if is_version_missing && error.summary() == NO_VERSION => {
+        Some(version) if is_version_missing && error.summary() == unnamed.summary() => {
             let text = no_version(error.key(), version);
             error.with_explanation(text).into()
         }
