@@ -33,13 +33,11 @@ fn line(program: &str, version: &str, panic: &PanicHookInfo<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dev_servers::{Forms, is_rerun, rerun};
+    use dev_servers::{Forms, PANIC_SECRET as SECRET, is_rerun, rerun};
     use tokio::runtime::Runtime;
 
     use super::*;
     use crate::exit::Failure;
-
-    const SECRET: &str = "correct-horse-battery-staple";
 
     /// Panics as an assertion does, whose message holds the values.
     fn fail(expected: &str) {

@@ -106,7 +106,7 @@ impl Compressing {
     }
 }
 
-/// There is none in this build.
+/// This build compresses nothing.
 #[cfg(not(feature = "zstd"))]
 pub(crate) enum Compressing {}
 

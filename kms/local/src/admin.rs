@@ -35,7 +35,7 @@ impl KeyAdmin for LocalKeyring {
         let names = file::names(&self.folder).map_err(|error| {
             let failed = file_error(key, &self.folder, &error);
             match error {
-                // `key` may stand for any key of the keyring.
+                // The caller may mean the whole keyring, and then `key` is any key of it.
                 FileError::NoFolder(_) => failed.with_remedy("correct the name of the folder"),
                 _ => failed,
             }

@@ -102,6 +102,16 @@ impl Fixture {
             .await
     }
 
+    /// Opens payloads at the same time: the one at each position is sealed by the data key of bytes of that number.
+    async fn all_open_in<const N: usize>(&self, budget: &Budget, payloads: &[[(&str, &[u8]); N]]) {
+        let opened = (0..)
+            .zip(payloads)
+            .map(|(byte, named)| self.open_in(budget, named, byte));
+        for opened in futures::future::join_all(opened).await {
+            opened.unwrap();
+        }
+    }
+
     async fn open(&self, recipients: &[(&str, &[u8])], byte: u8) -> Result<(), Error> {
         let budget = self.decryption.budget();
         self.open_in(&budget, recipients, byte).await
@@ -208,12 +218,7 @@ async fn honest_payloads_use_no_budget_up() {
         .iter()
         .map(|wrapped| [("a", &wrapped[..]), ("b", &wrapped[..])])
         .collect();
-    let opened = (0..)
-        .zip(&recipients)
-        .map(|(byte, one)| f.open_in(&budget, one, byte));
-    for opened in futures::future::join_all(opened).await {
-        opened.unwrap();
-    }
+    f.all_open_in(&budget, &recipients).await;
     assert_eq!(f.calls(), 400);
 
     // That the first key refuses them is known now, and is not held against them.
@@ -502,12 +507,7 @@ async fn a_payload_that_was_not_tried_opens_beside_others_that_open() {
         .iter()
         .map(|wrapped| [("k", &wrapped[..])])
         .collect();
-    let opened = (0..)
-        .zip(&recipients)
-        .map(|(byte, one)| f.open_in(&budget, one, byte));
-    for opened in futures::future::join_all(opened).await {
-        opened.unwrap();
-    }
+    f.all_open_in(&budget, &recipients).await;
     assert_eq!(f.calls(), 33);
 }
 

@@ -119,7 +119,7 @@ pub async fn what_is_destroyed_is_lost(suite: &Suite) {
     assert_eq!(refused, lost(suite.unit()));
     // The error names the key or its file.
     let unknown = admin.destroy(&uri, Some("no-such-version")).await;
-    let unknown = unknown.expect_err("there is no such version");
+    let unknown = unknown.expect_err("the version does not exist");
     assert_eq!(unknown.kind(), unknown_version(suite.unit()));
     assert!(!unknown.is_key_missing(), "{unknown}");
     assert_eq!(unknown.to_string().matches("; ").count(), 1, "{unknown}");

@@ -84,7 +84,7 @@ impl Crate {
         found
     }
 
-    /// The modules outside of the folder `name` that modules in it use. `None` if there is no such folder.
+    /// The modules outside of the folder `name` that modules in it use. `None` if the folder does not exist.
     pub(super) fn imports_of(&self, name: &str) -> Option<Vec<String>> {
         let folder = [name.to_owned()];
         let is_inside = |module: &Module| module.starts_with(&folder);
