@@ -4,6 +4,7 @@ use std::{hint::black_box, time::Duration};
 
 use allocation_counter::measure as count_allocations;
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 use crate::rounds::{Work, medians, timed};
 
@@ -17,39 +18,45 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// Encodes a batch of so many bytes and decodes it again, in rounds.
+    /// Encodes the batch of so many bytes that `plain` makes, and decodes it again, in rounds. `arrived` gives an encoded payload
+    /// the form in which it reaches its reader.
     pub(crate) fn measure<P: Clone, E, D>(
-        plain: &[P],
+        runtime: &Runtime,
+        plain: &impl Fn() -> Vec<P>,
+        arrived: fn(P) -> P,
         bytes: usize,
-        encode: &impl Fn(Vec<P>) -> Result<Vec<P>, E>,
-        decode: &impl Fn(Vec<P>) -> Result<Vec<P>, D>,
+        encode: &impl AsyncFn(Vec<P>) -> Result<Vec<P>, E>,
+        decode: &impl AsyncFn(Vec<P>) -> Result<Vec<P>, D>,
     ) -> anyhow::Result<Self>
     where
         E: std::error::Error + Send + Sync + 'static,
         D: std::error::Error + Send + Sync + 'static,
     {
-        let sealed = encode(plain.to_vec())?;
+        let encoded = runtime.block_on(encode(plain()))?;
+        let encoded: Vec<P> = encoded.into_iter().map(arrived).collect();
+        let sealed = || encoded.clone();
         let works: [Work<'_>; 2] = [
-            Box::new(|count| batches(plain, bytes, count, encode)),
-            Box::new(|count| batches(&sealed, bytes, count, decode)),
+            Box::new(|count| batches(runtime, plain, bytes, count, encode)),
+            Box::new(|count| batches(runtime, &sealed, bytes, count, decode)),
         ];
-        let [encode_ns, decode_ns] = medians(works, plain.len())?;
+        let [encode_ns, decode_ns] = medians(works, encoded.len())?;
         Ok(Self {
             encode_ns,
             decode_ns,
-            encode_allocations: allocations(plain, encode)?,
-            decode_allocations: allocations(&sealed, decode)?,
+            encode_allocations: allocations(runtime, plain, encode)?,
+            decode_allocations: allocations(runtime, &sealed, decode)?,
         })
     }
 }
 
-/// The time of `count` batches of so many bytes. The copies that go in are made before, and what comes out is dropped
-/// afterwards.
-pub(crate) fn batches<P: Clone, E>(
-    payloads: &[P],
+/// The time of `count` batches of so many bytes, in a program whose runtime runs already. The payloads that go in are made
+/// before, and what comes out is dropped afterwards.
+pub(crate) fn batches<P, E>(
+    runtime: &Runtime,
+    make: &impl Fn() -> Vec<P>,
     bytes: usize,
     count: usize,
-    work: &impl Fn(Vec<P>) -> Result<Vec<P>, E>,
+    work: &impl AsyncFn(Vec<P>) -> Result<Vec<P>, E>,
 ) -> anyhow::Result<Duration>
 where
     E: std::error::Error + Send + Sync + 'static,
@@ -63,13 +70,15 @@ where
     while left > 0 {
         let now = left.min(at_once);
         left -= now;
-        let given: Vec<Vec<P>> = (0..now).map(|_| payloads.to_vec()).collect();
+        let given: Vec<Vec<P>> = (0..now).map(|_| make()).collect();
         let mut done = Vec::with_capacity(now);
         let (result, time) = timed(|| {
-            for batch in given {
-                done.push(work(batch)?);
-            }
-            Ok::<_, E>(())
+            runtime.block_on(async {
+                for batch in given {
+                    done.push(work(batch).await?);
+                }
+                Ok::<_, E>(())
+            })
         });
         result?;
         black_box(&done);
@@ -79,14 +88,15 @@ where
 }
 
 /// The allocations for each payload of a batch.
-pub(crate) fn allocations<P: Clone, E>(
-    payloads: &[P],
-    work: &impl Fn(Vec<P>) -> Result<Vec<P>, E>,
+pub(crate) fn allocations<P, E>(
+    runtime: &Runtime,
+    make: &impl Fn() -> Vec<P>,
+    work: &impl AsyncFn(Vec<P>) -> Result<Vec<P>, E>,
 ) -> anyhow::Result<f64> {
-    let given = payloads.to_vec();
+    let given = make();
+    let length = u32::try_from(given.len())?;
     let mut done = None;
-    let counted = count_allocations(|| done = work(given).ok());
+    let counted = count_allocations(|| done = runtime.block_on(work(given)).ok());
     anyhow::ensure!(done.is_some(), "it failed");
-    let count = u32::try_from(counted.count_total)?;
-    Ok(f64::from(count) / f64::from(u32::try_from(payloads.len())?))
+    Ok(f64::from(u32::try_from(counted.count_total)?) / f64::from(length))
 }

@@ -38,7 +38,7 @@ pub(crate) struct Row {
     decode_ns: f64,
     encode_allocations: f64,
     decode_allocations: f64,
-    /// With payloads that share their metadata.
+    /// With payloads that share their metadata, and have room around their data.
     shared: Numbers,
     /// Through the SDK's `PayloadCodec`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,17 +56,19 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
 }
 
 fn row(runtime: &Runtime, codec: &Codec, size: usize, batch: usize) -> anyhow::Result<Row> {
-    let plain = vec![payload(size); batch];
-    let encode = |payloads: Vec<Payload>| runtime.block_on(codec.encode(payloads));
-    let decode = |payloads: Vec<Payload>| runtime.block_on(codec.decode(payloads));
-    let sealed = encode(plain.clone())?;
-    anyhow::ensure!(decode(sealed.clone())? == plain, "another payload");
+    let plain = || vec![payload(size); batch];
+    let encode = async |payloads: Vec<Payload>| codec.encode(payloads).await;
+    let decode = async |payloads: Vec<Payload>| codec.decode(payloads).await;
+    let encoded = runtime.block_on(encode(plain()))?;
+    let sealed = || encoded.clone();
+    let decoded = runtime.block_on(decode(sealed()))?;
+    anyhow::ensure!(decoded == plain(), "another payload");
 
     let works: [Work<'_>; 4] = [
         Box::new(move |count| Ok(raw_seal(size, count * batch))),
         Box::new(move |count| raw_open(size, count * batch)),
-        Box::new(|count| batches(&plain, size * batch, count, &encode)),
-        Box::new(|count| batches(&sealed, size * batch, count, &decode)),
+        Box::new(|count| batches(runtime, &plain, size * batch, count, &encode)),
+        Box::new(|count| batches(runtime, &sealed, size * batch, count, &decode)),
     ];
     let [raw_seal_ns, raw_open_ns, encode_ns, decode_ns] = medians(works, batch)?;
     Ok(Row {
@@ -76,8 +78,8 @@ fn row(runtime: &Runtime, codec: &Codec, size: usize, batch: usize) -> anyhow::R
         raw_open_ns,
         encode_ns,
         decode_ns,
-        encode_allocations: allocations(&plain, &encode)?,
-        decode_allocations: allocations(&sealed, &decode)?,
+        encode_allocations: allocations(runtime, &plain, &encode)?,
+        decode_allocations: allocations(runtime, &sealed, &decode)?,
         shared: shared::measure(runtime, codec, size, batch)?,
         #[cfg(feature = "sdk")]
         sdk: Some(crate::sdk::measure(runtime, codec, size, batch)?),

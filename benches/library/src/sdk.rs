@@ -1,5 +1,7 @@
 //! Encoding and decoding through the SDK's `PayloadCodec`.
 
+use std::convert::identity;
+
 use temporal_kms_codec::Codec;
 use temporalio_common::{
     data_converters::{PayloadCodec, SerializationContextData},
@@ -20,11 +22,11 @@ pub(crate) fn measure(
         data: vec![b'x'; size],
         external_payloads: Vec::new(),
     };
-    let plain = vec![payload; batch];
+    let plain = || vec![payload.clone(); batch];
     let context = SerializationContextData::None;
     let encode =
-        |payloads: Vec<Payload>| runtime.block_on(PayloadCodec::encode(codec, &context, payloads));
+        async |payloads: Vec<Payload>| PayloadCodec::encode(codec, &context, payloads).await;
     let decode =
-        |payloads: Vec<Payload>| runtime.block_on(PayloadCodec::decode(codec, &context, payloads));
-    Numbers::measure(&plain, size * batch, &encode, &decode)
+        async |payloads: Vec<Payload>| PayloadCodec::decode(codec, &context, payloads).await;
+    Numbers::measure(runtime, &plain, identity, size * batch, &encode, &decode)
 }

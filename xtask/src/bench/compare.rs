@@ -58,51 +58,72 @@ impl Row {
     }
 }
 
-/// A server that runs.
-pub(super) struct Running {
+/// A server that is measured. It is started anew for each case, so that it keeps no memory of the case before.
+pub(super) struct Server {
     name: &'static str,
-    service: Service,
+    command: Command,
     /// What callers must show.
     token: Option<String>,
 }
 
-impl Running {
+impl Server {
+    pub(super) fn new(name: &'static str, command: Command) -> Self {
+        Self {
+            name,
+            command,
+            token: None,
+        }
+    }
+
     /// Sends this token with each request.
     pub(super) fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
     }
 
-    fn id(&self) -> u32 {
-        self.service.process().id()
+    /// Starts it on its core.
+    fn start(&self) -> anyhow::Result<Running<'_>> {
+        let mut pinned = Command::new("taskset");
+        pinned
+            .args(["--cpu-list", SERVER_CORE])
+            .arg(self.command.get_program());
+        pinned.args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => pinned.env(name, value),
+                None => pinned.env_remove(name),
+            };
+        }
+        Ok(Running {
+            server: self,
+            service: Service::start(self.name, pinned)?,
+        })
     }
 }
 
-/// Starts a server on its core.
-pub(super) fn start(name: &'static str, command: &Command) -> anyhow::Result<Running> {
-    let mut pinned = Command::new("taskset");
-    pinned
-        .args(["--cpu-list", SERVER_CORE])
-        .arg(command.get_program());
-    pinned.args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => pinned.env(name, value),
-            None => pinned.env_remove(name),
-        };
+struct Running<'s> {
+    server: &'s Server,
+    service: Service,
+}
+
+impl Running<'_> {
+    fn id(&self) -> u32 {
+        self.service.process().id()
     }
-    let service = Service::start(name, pinned)?;
-    Ok(Running {
-        name,
-        service,
-        token: None,
-    })
+
+    fn url(&self, operation: &str) -> String {
+        format!("{}/{operation}", self.service.url())
+    }
+
+    fn token(&self) -> Option<&str> {
+        self.server.token.as_deref()
+    }
 }
 
 /// Measures the servers in each case, in rounds that are interleaved.
 pub(super) fn compare(
     workspace: &Workspace,
-    servers: &[Running],
+    servers: &[Server],
     cases: &[Case],
     arguments: &Arguments,
 ) -> anyhow::Result<Vec<Row>> {
@@ -113,29 +134,30 @@ pub(super) fn compare(
         for &(case, count, size) in cases {
             step::note(&format!("{operation} {case}"));
             let plain = body(count, size);
+            let running: anyhow::Result<Vec<_>> = servers.iter().map(Server::start).collect();
+            let running = running?;
             let mut rounds: Vec<Vec<Round>> = servers.iter().map(|_| Vec::new()).collect();
-            for server in servers {
+            for server in &running {
                 forget_peak_memory(server.id())?;
             }
             for _ in 0..arguments.rounds {
-                for (server, rounds) in servers.iter().zip(&mut rounds) {
+                for (server, rounds) in running.iter().zip(&mut rounds) {
                     let sealed = check(server, &plain)?;
                     let body = if operation == "decode" {
                         &sealed
                     } else {
                         &plain
                     };
-                    let url = format!("{}/{operation}", server.service.url());
                     let target = Target {
-                        url: &url,
+                        url: &server.url(operation),
                         process: server.id(),
-                        token: server.token.as_deref(),
+                        token: server.token(),
                     };
                     let seconds = arguments.seconds;
                     rounds.push(load::send(&wrk, folder.path(), target, body, seconds)?);
                 }
             }
-            rows.extend(summarise(operation, case, servers, &rounds)?);
+            rows.extend(summarise(operation, case, &running, &rounds)?);
         }
     }
     Ok(rows)
@@ -144,7 +166,7 @@ pub(super) fn compare(
 fn summarise(
     operation: &'static str,
     case: &'static str,
-    servers: &[Running],
+    servers: &[Running<'_>],
     rounds: &[Vec<Round>],
 ) -> anyhow::Result<Vec<Row>> {
     let first = rounds.first().map(Vec::as_slice).unwrap_or_default();
@@ -152,7 +174,7 @@ fn summarise(
         Ok(Row {
             operation,
             case,
-            server: server.name,
+            server: server.server.name,
             cpu_us: median(rounds.iter().map(|round| round.cpu_us)),
             per_second: median(rounds.iter().map(|round| round.per_second)),
             p50_ms: median(rounds.iter().map(|round| round.p50_ms)),
@@ -175,16 +197,13 @@ fn compared(rounds: &[Round], first: &[Round], compare: impl Fn(f64, f64) -> f64
 }
 
 /// Has the server encode a body and decode it again. Returns the encoded one.
-fn check(server: &Running, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let url = server.service.url();
-    let send = |operation, body: &[u8]| {
-        let url = format!("{url}/{operation}");
-        post(&url, body, server.token.as_deref())
-    };
+fn check(server: &Running<'_>, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let send = |operation, body: &[u8]| post(&server.url(operation), body, server.token());
     let sealed = send("encode", plain)?;
     let opened: Value = serde_json::from_slice(&send("decode", &sealed)?)?;
     let plain: Value = serde_json::from_slice(plain)?;
-    ensure!(opened == plain, "{} gives back another body", server.name);
+    let name = server.server.name;
+    ensure!(opened == plain, "{name} gives back another body");
     Ok(sealed)
 }
 

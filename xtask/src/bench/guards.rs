@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Arguments,
-    compare::{Case, Row, Running, compare, start},
+    compare::{Case, Row, Server, compare},
 };
 use crate::{step, workspace::Workspace};
 
@@ -54,7 +54,7 @@ pub(super) fn measure(
 ) -> anyhow::Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let stage = Stage::new(program, folder.path())?;
-    let servers = VARIANTS.iter().map(|variant| stage.start(variant));
+    let servers = VARIANTS.iter().map(|variant| stage.server(variant));
     let servers = servers.collect::<anyhow::Result<Vec<_>>>()?;
     compare(workspace, &servers, &CASES, arguments)
 }
@@ -91,7 +91,7 @@ impl<'a> Stage<'a> {
         })
     }
 
-    fn start(&self, variant: &Variant) -> anyhow::Result<Running> {
+    fn server(&self, variant: &Variant) -> anyhow::Result<Server> {
         let folder = self.folder.join(variant.name);
         fs::create_dir(&folder)?;
         fs::set_permissions(&folder, PermissionsExt::from_mode(0o700))?;
@@ -100,7 +100,7 @@ impl<'a> Stage<'a> {
         let mut command = Command::new(self.program);
         command.args(["serve", "--config"]).arg(file);
         command.env_remove("RUST_LOG");
-        let server = start(variant.name, &command)?;
+        let server = Server::new(variant.name, command);
         Ok(if variant.has_token {
             server.with_token(&self.token)
         } else {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Arguments, build,
-    compare::{Case, Row, compare, start},
+    compare::{Case, Row, Server, compare},
 };
 use crate::{step, workspace::Workspace};
 
@@ -20,18 +20,15 @@ const LAYERS: [&str; 3] = ["bare", "routed", "served"];
 pub(super) fn measure(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Vec<Row>> {
     let program = program(workspace)?;
     let folder = tempfile::tempdir()?;
-    let start_one = |layers| {
+    let server = |layers| {
         let mut command = Command::new(&program);
         command
             .arg(layers)
             .arg(folder.path())
             .env_remove("RUST_LOG");
-        start(layers, &command)
+        Server::new(layers, command)
     };
-    let servers = LAYERS
-        .into_iter()
-        .map(start_one)
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let servers = LAYERS.map(server);
     compare(workspace, &servers, &CASES, arguments)
 }
 

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use super::{
     Arguments,
-    compare::{Case, Row, compare, start},
+    compare::{Case, Row, Server, compare},
     peers::Peer,
 };
 use crate::workspace::Workspace;
@@ -31,9 +31,9 @@ pub(super) fn measure(
     arguments: &Arguments,
 ) -> anyhow::Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
-    let mut servers = vec![start("codec-server", &ours(program, folder.path()))?];
+    let mut servers = vec![Server::new("codec-server", ours(program, folder.path()))];
     for peer in peers {
-        servers.push(start(peer.name(), &peer.command(workspace)?)?);
+        servers.push(Server::new(peer.name(), peer.command(workspace)?));
     }
     let mut rows = compare(workspace, &servers, &CASES, arguments)?;
     for row in &mut rows {
