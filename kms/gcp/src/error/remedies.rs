@@ -1,5 +1,7 @@
 //! Every error of Cloud KMS says what to do, and says it once.
 
+use google_cloud_gax::error::rpc::Status;
+
 use super::*;
 
 fn uri() -> KeyUri {
