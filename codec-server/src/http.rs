@@ -20,6 +20,7 @@ mod known_metadata;
 mod log;
 mod login;
 mod memory;
+mod named_keys;
 mod namespace;
 mod origin;
 mod page;

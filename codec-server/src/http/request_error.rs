@@ -1,12 +1,11 @@
 //! Why a request is refused.
 
-use std::{fmt, sync::Arc, time::Duration};
+mod codec_error;
+
+use std::{fmt, time::Duration};
 
 use http::{HeaderValue, StatusCode};
-use temporal_kms_codec::{
-    Error, Inspection, Payload, PayloadError, SharedPayload, kms::ProviderErrorKind,
-    payload::KMS_KEY,
-};
+use temporal_kms_codec::Error;
 use temporal_kms_codec_proto::json::JsonError;
 use temporal_kms_codec_service::{
     audit::NotAudited,
@@ -15,6 +14,8 @@ use temporal_kms_codec_service::{
     terminal,
 };
 
+pub(super) use self::codec_error::words;
+use self::codec_error::{decode_status, encode_status, encode_words};
 use crate::namespaces::Unresolved;
 
 /// Why a request is refused. `Display` is shown to the user: it has no payload byte, no key and no text of a KMS.
@@ -259,32 +260,6 @@ impl RequestError {
     }
 }
 
-/// The key that a payload names, for the log.
-pub(super) fn wanted_key(payload: &Payload) -> Option<String> {
-    let key = std::str::from_utf8(payload.metadata.get(KMS_KEY)?).ok()?;
-    Some(shown(key))
-}
-
-/// All keys that a payload names, in the form of its format: `static:ID` for a static key, and each recipient of an
-/// envelope.
-pub(super) fn named_keys(payload: &SharedPayload) -> Vec<String> {
-    let payload = &head_of(payload);
-    let keys = Inspection::key_names(payload);
-    let mut names: Vec<_> = keys.iter().map(|name| shown(name)).collect();
-    if names.is_empty() {
-        // Of a broken payload, at least what it says.
-        names.extend(wanted_key(payload));
-    }
-    names
-}
-
-/// A payload with the beginning of its data, which names its keys.
-fn head_of(payload: &SharedPayload) -> Payload {
-    const LONGEST: usize = 4096;
-    let head = payload.data.get(..LONGEST).unwrap_or(&payload.data);
-    SharedPayload::new(Arc::clone(&payload.metadata), head.to_vec()).into_payload()
-}
-
 /// A text from outside, made safe to show.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 256;
@@ -294,235 +269,5 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
-/// A payload that cannot be encrypted is the caller's fault, everything else the server's.
-fn encode_status(error: &Error) -> StatusCode {
-    match error {
-        Error::Payload(_) if !error.is_transient() => StatusCode::BAD_REQUEST,
-        Error::DecryptOnly => StatusCode::FORBIDDEN,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
-/// A payload names its key: where the key does not open it, the payload is at fault.
-fn decode_status(error: &Error) -> StatusCode {
-    match error {
-        error if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
-        Error::Payload(_) => StatusCode::BAD_REQUEST,
-        Error::Provider(_) if !is_servers_fault(error) => StatusCode::BAD_REQUEST,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
-fn is_servers_fault(error: &Error) -> bool {
-    use ProviderErrorKind::{Misconfigured, PermissionDenied};
-    match error {
-        Error::Provider(error) => matches!(error.kind(), PermissionDenied | Misconfigured),
-        Error::Configuration(_) => true,
-        _ => false,
-    }
-}
-
-fn encode_words(error: &Error) -> String {
-    match error {
-        Error::Payload(_) => format!("a payload cannot be encrypted: {}", words(error)),
-        error if error.is_transient() => words_of_kind(error).to_owned(),
-        Error::DecryptOnly => DECODES_ONLY.to_owned(),
-        _ => {
-            "the server cannot use its encryption key; the reason is in the server's log".to_owned()
-        }
-    }
-}
-
-/// An error in words for the user. Only the log names keys: they may belong to others.
-pub(super) fn words(error: &Error) -> String {
-    match error {
-        Error::Payload(
-            PayloadError::KeyNotAllowed { .. } | PayloadError::UnknownStaticKey { .. },
-        ) => KEY_NOT_ALLOWED.to_owned(),
-        Error::Payload(error) => error.to_string(),
-        other => words_of_kind(other).to_owned(),
-    }
-}
-
-const DECODES_ONLY: &str =
-    "the server only decodes the payloads of this namespace; encode with the codec of your workers";
-/// The log names the key.
-const KEY_NOT_ALLOWED: &str = "the payload is encrypted with a key that this server is not configured to use; the server's log names the key";
-
-fn words_of_kind(error: &Error) -> &'static str {
-    use ProviderErrorKind as Kind;
-    let Error::Provider(error) = error else {
-        return "the server is not configured correctly; the reason is in the server's log";
-    };
-    match error.kind() {
-        Kind::PermissionDenied => {
-            "the server may not use the key that the payload was encrypted with; the server's log names the key"
-        }
-        Kind::KeyNotFound => {
-            "the key that the payload was encrypted with does not exist; the server's log names the key"
-        }
-        Kind::KeyDisabled => {
-            "the key that the payload was encrypted with is disabled or destroyed; the server's log names the key"
-        }
-        Kind::KeyVersionGone => {
-            "the version of the key that the payload was encrypted with is destroyed, or the key never had it; the server's log names the key"
-        }
-        Kind::InvalidCiphertext | Kind::ContextMismatch => {
-            "the payload's data key was altered, moved from where it was written, or wrapped by another key"
-        }
-        Kind::Throttled => {
-            "the key management service limits the rate of calls; try again in a moment"
-        }
-        Kind::Unavailable | Kind::DeadlineExceeded | Kind::Integrity => {
-            "the key management service cannot be reached or does not answer correctly; try again in a moment"
-        }
-        _ => "the server is not configured correctly; the reason is in the server's log",
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use temporal_kms_codec::{KeyUri, PayloadError, kms::ProviderError};
-
-    use super::*;
-
-    fn provider(kind: ProviderErrorKind) -> Error {
-        let key: KeyUri = "aws-kms://arn:aws:kms:us-east-1:1:key/theirs"
-            .parse()
-            .unwrap();
-        ProviderError::new(kind, &key)
-            .with_detail("sk-detail")
-            .into()
-    }
-
-    fn decode(error: Error) -> RequestError {
-        RequestError::Decode {
-            index: 3,
-            key: Some("aws-kms://arn:aws:kms:us-east-1:1:key/theirs".to_owned()),
-            error: Box::new(error),
-        }
-    }
-
-    #[test]
-    fn who_is_at_fault_decides_the_status() {
-        use ProviderErrorKind as Kind;
-        let decode = |error| decode(error).status().as_u16();
-        assert_eq!(decode(PayloadError::NotAuthentic.into()), 400);
-        assert_eq!(decode(provider(Kind::InvalidCiphertext)), 400);
-        assert_eq!(decode(provider(Kind::KeyDisabled)), 400);
-        assert_eq!(decode(provider(Kind::KeyVersionGone)), 400);
-        assert_eq!(decode(provider(Kind::PermissionDenied)), 503);
-        assert_eq!(decode(provider(Kind::Misconfigured)), 503);
-        let encode = |error: Error| RequestError::Encode(Box::new(error)).status().as_u16();
-        assert_eq!(encode(PayloadError::Unsupported("x").into()), 400);
-        assert_eq!(encode(provider(Kind::KeyDisabled)), 503);
-        let too_many = JsonError::TooManyPayloads { limit: 1 };
-        assert_eq!(RequestError::Json(too_many).status().as_u16(), 413);
-    }
-
-    #[test]
-    fn users_are_told_no_key_and_no_detail() {
-        use ProviderErrorKind as Kind;
-        for kind in [
-            Kind::PermissionDenied,
-            Kind::KeyNotFound,
-            Kind::KeyDisabled,
-            Kind::KeyVersionGone,
-            Kind::InvalidCiphertext,
-            Kind::ContextMismatch,
-            Kind::Throttled,
-            Kind::Unavailable,
-            Kind::DeadlineExceeded,
-            Kind::Integrity,
-            Kind::Misconfigured,
-        ] {
-            let decode = decode(provider(kind)).to_string();
-            let encode = RequestError::Encode(Box::new(provider(kind))).to_string();
-            for words in [decode, encode] {
-                assert!(
-                    !words.contains("arn:") && !words.contains("sk-detail"),
-                    "{words}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn operators_are_told_the_key_that_the_payload_wants() {
-        let words = decode(PayloadError::NotAuthentic.into()).for_operator();
-        assert!(
-            words.contains("aws-kms://arn:aws:kms:us-east-1:1:key/theirs"),
-            "{words}"
-        );
-        let marked = |key: &[u8]| Payload {
-            metadata: [(KMS_KEY.to_owned(), key.to_vec())].into(),
-            ..Payload::default()
-        };
-        assert_eq!(
-            wanted_key(&marked(b"local://a")).as_deref(),
-            Some("local://a")
-        );
-        assert_eq!(
-            wanted_key(&marked("a\u{202e}\nb".as_bytes())).as_deref(),
-            Some("a\u{fffd}\u{fffd}b")
-        );
-        assert_eq!(wanted_key(&marked(b"\xff")), None);
-        assert!(wanted_key(&marked(&[b'k'; 5000])).unwrap().len() < 300);
-    }
-
-    /// Every refusal that is not an error of the codec.
-    fn refusals() -> Vec<RequestError> {
-        vec![
-            RequestError::ForeignHost,
-            RequestError::ForeignOrigin,
-            RequestError::CookieOrigin,
-            RequestError::CookieContentType,
-            RequestError::NoLogin,
-            RequestError::NotAdmin,
-            RequestError::Overloaded,
-            RequestError::TooMany {
-                limited: Limited::Caller,
-                wait: Duration::ZERO,
-            },
-            RequestError::UnknownPath,
-            RequestError::NoDownload,
-            RequestError::NotPost,
-            RequestError::BadNamespace,
-            RequestError::TwoNamespaces,
-            RequestError::UnknownNamespace("prod".to_owned()),
-            RequestError::UnknownNamespaceInPath("prod".to_owned()),
-            RequestError::BodyTooLarge { limit: 1 },
-            RequestError::BodyTooSlow,
-            RequestError::BodyBroken,
-            RequestError::AnswerTooLarge { limit: 1 },
-            RequestError::DecompressedTooLarge { limit: 2 },
-            RequestError::Busy,
-            RequestError::NoPlace,
-            RequestError::TooSlow,
-            RequestError::Miscounted,
-            RequestError::Placeholder { index: 3 },
-            RequestError::ShownCiphertext { index: 3 },
-        ]
-    }
-
-    #[test]
-    fn every_refusal_says_what_to_do() {
-        let remedies = [
-            "add ",
-            "ask ",
-            "answers POST",
-            "enter ",
-            "must agree",
-            "raise ",
-            "read them",
-            "report",
-            "send ",
-            "try again",
-        ];
-        for refusal in refusals() {
-            let text = refusal.to_string().to_lowercase();
-            let has = |remedy: &str| text.contains(&remedy.to_lowercase());
-            assert!(remedies.iter().any(|remedy| has(remedy)), "{text}");
-        }
-    }
-}
+mod tests;

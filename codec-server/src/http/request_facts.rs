@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use temporal_kms_codec::SharedPayload;
 
-use super::request_error::named_keys;
+use super::named_keys::named_keys;
 
 /// The most keys of a request that the log names.
 const MOST_KEYS: usize = 8;

@@ -15,9 +15,8 @@ use tokio::task::yield_now;
 
 use super::{
     super::{
-        memory::Share,
-        placeholder::placeholder,
-        request_error::{RequestError, wanted_key},
+        memory::Share, named_keys::wanted_key, placeholder::placeholder,
+        request_error::RequestError,
     },
     Request,
     answered::{Answered, Decoded},
