@@ -1,5 +1,8 @@
 //! Key management at Cloud KMS.
 
+mod new_key;
+mod version;
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -7,12 +10,13 @@ use std::{
 
 use async_trait::async_trait;
 use google_cloud_kms_v1::model::{
-    CryptoKey, CryptoKeyVersion, CryptoKeyVersionTemplate, KeyRing, ProtectionLevel,
-    crypto_key::CryptoKeyPurpose,
-    crypto_key_version::{CryptoKeyVersionAlgorithm, CryptoKeyVersionState},
+    CryptoKey, CryptoKeyVersion, KeyRing, crypto_key::CryptoKeyPurpose,
+    crypto_key_version::CryptoKeyVersionState,
 };
-use google_cloud_wkt::{FieldMask, Timestamp};
+use google_cloud_wkt::FieldMask;
 
+pub(super) use self::new_key::{crypto_key, rotates_too_rarely};
+use self::{new_key::with_rotation, version::named};
 use super::{
     client::Service,
     details::{self, time},
@@ -22,11 +26,10 @@ use super::{
     versions::{self, version_id, version_name},
 };
 use temporal_kms::{
-    KeyAdmin, KeyDetails, KeyGrants, KeyPurpose, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion,
-    Protection, ProviderError, ProviderErrorKind as Kind,
+    KeyAdmin, KeyDetails, KeyGrants, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, ProviderError,
+    ProviderErrorKind as Kind,
 };
 
-const DAY: Duration = Duration::from_hours(24);
 const MAX_PAGES: usize = 100;
 /// What to do about a key that is wanted in several regions.
 const MULTI_REGION: &str =
@@ -83,98 +86,6 @@ impl GcpAdmin {
                 .map(drop)
                 .map_err(|_| error),
             Err(error) => Err(error),
-        }
-    }
-
-    async fn make_primary(&self, uri: &KeyUri, id: u64) -> Result<(), ProviderError> {
-        self.service
-            .call(uri, CallKind::Administer, |client| {
-                client
-                    .update_crypto_key_primary_version()
-                    .set_name(uri.resource())
-                    .set_crypto_key_version_id(id.to_string())
-                    .send()
-            })
-            .await
-            .map(drop)
-    }
-
-    async fn set_state(
-        &self,
-        uri: &KeyUri,
-        id: u64,
-        state: CryptoKeyVersionState,
-    ) -> Result<(), ProviderError> {
-        let version = CryptoKeyVersion::new()
-            .set_name(version_name(uri, id))
-            .set_state(state);
-        let changed = self
-            .service
-            .call(uri, CallKind::Administer, |client| {
-                client
-                    .update_crypto_key_version()
-                    .set_crypto_key_version(version)
-                    .set_update_mask(FieldMask::default().set_paths(["state"]))
-                    .send()
-            })
-            .await;
-        self.of_change(uri, id, changed).await.map(drop)
-    }
-
-    async fn version(&self, uri: &KeyUri, id: u64) -> Result<CryptoKeyVersion, ProviderError> {
-        let name = version_name(uri, id);
-        self.service
-            .call(uri, CallKind::Administer, |client| {
-                client.get_crypto_key_version().set_name(&name).send()
-            })
-            .await
-    }
-
-    /// The answer to a change of a version's state. Cloud KMS refuses it for a version that is destroyed, or will be, and
-    /// does not say why.
-    async fn of_change<T>(
-        &self,
-        uri: &KeyUri,
-        id: u64,
-        answer: Result<T, ProviderError>,
-    ) -> Result<T, ProviderError> {
-        match self.of_version(uri, answer).await {
-            Err(error) if error.kind() == Kind::KeyDisabled => {
-                let found = self.version(uri, id).await;
-                Err(match found.map(|found| details::version_state(&found.state)) {
-                    Ok(KeyState::DestroyScheduled) => error
-                        .with_explanation(format!("version {id} of {uri} will be destroyed"))
-                        .with_remedy(format!(
-                            "to keep it, enable it while that is possible: codec-server keys enable {uri} --version {id}"
-                        )),
-                    Ok(KeyState::Destroyed) => error
-                        .with_explanation(format!("version {id} of {uri} is destroyed"))
-                        .with_remedy(format!(
-                            "name another one, which this command lists: codec-server keys versions {uri}"
-                        )),
-                    _ => error,
-                })
-            }
-            answer => answer,
-        }
-    }
-
-    /// The answer to a call that names a version. Cloud KMS answers a missing version and a missing key alike.
-    async fn of_version<T>(
-        &self,
-        uri: &KeyUri,
-        answer: Result<T, ProviderError>,
-    ) -> Result<T, ProviderError> {
-        match answer {
-            Err(error) if error.kind() == Kind::KeyNotFound => {
-                let exists = self.key(uri).await.is_ok();
-                Err(if exists {
-                    error.with_missing_version()
-                } else {
-                    error
-                })
-            }
-            answer => answer,
         }
     }
 }
@@ -369,157 +280,8 @@ impl KeyAdmin for GcpAdmin {
     }
 }
 
-/// The key that is to be created.
-///
-/// # Errors
-/// When Cloud KMS has no such keys.
-pub(super) fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, ProviderError> {
-    let (purpose, algorithm) = match spec.purpose {
-        KeyPurpose::Encrypt => (
-            CryptoKeyPurpose::EncryptDecrypt,
-            CryptoKeyVersionAlgorithm::GoogleSymmetricEncryption,
-        ),
-        KeyPurpose::SignP256 => (
-            CryptoKeyPurpose::AsymmetricSign,
-            CryptoKeyVersionAlgorithm::EcSignP256Sha256,
-        ),
-        _ => {
-            return Err(unsupported(
-                uri,
-                "signing keys at Cloud KMS are for ECDSA on P-256",
-                "create one with --purpose sign-p256",
-            ));
-        }
-    };
-    let level = match spec.protection {
-        None | Some(Protection::Software) => ProtectionLevel::Software,
-        Some(Protection::Hsm) => ProtectionLevel::Hsm,
-        Some(_) => {
-            return Err(unsupported(
-                uri,
-                "Cloud KMS keeps keys in software or in an HSM",
-                "use --protection software or --protection hsm",
-            ));
-        }
-    };
-    if spec.multi_region {
-        return Err(unsupported(
-            uri,
-            "the location of a key decides in how many regions it is",
-            MULTI_REGION,
-        ));
-    }
-    if spec.key_store.is_some() {
-        return Err(unsupported(
-            uri,
-            "Cloud KMS has no other key stores",
-            "use --protection hsm",
-        ));
-    }
-    let template = CryptoKeyVersionTemplate::new()
-        .set_algorithm(algorithm)
-        .set_protection_level(level);
-    let key = CryptoKey::new()
-        .set_purpose(purpose)
-        .set_version_template(template)
-        .set_labels(spec.labels.clone())
-        .set_or_clear_destroy_scheduled_duration(destroy_delay(uri, spec.destroy_delay)?);
-    with_rotation(uri, key, spec.rotation_period)
-}
-
-/// `CryptoKey.destroy_scheduled_duration`: 24 hours to 120 days, which cannot be changed later.
-fn destroy_delay(
-    uri: &KeyUri,
-    delay: Option<Duration>,
-) -> Result<Option<google_cloud_wkt::Duration>, ProviderError> {
-    let Some(delay) = delay else {
-        return Ok(None);
-    };
-    let allowed = (DAY..=DAY * 120).contains(&delay);
-    let whole = Duration::from_secs(delay.as_secs()).try_into().ok();
-    match whole.filter(|_| allowed) {
-        Some(whole) => Ok(Some(whole)),
-        None => Err(ProviderError::new(Kind::Misconfigured, uri)
-            .with_detail("Cloud KMS destroys a version 1 to 120 days after it was asked to")
-            .with_remedy("use --destroy-delay 1d to 120d")),
-    }
-}
-
-/// Sets the schedule. The next rotation is one period from now.
-fn with_rotation(
-    uri: &KeyUri,
-    key: CryptoKey,
-    period: Option<Duration>,
-) -> Result<CryptoKey, ProviderError> {
-    let Some(period) = period else {
-        return Ok(key);
-    };
-    let schedule = || {
-        let whole = Duration::from_secs(period.as_secs());
-        let next = Timestamp::try_from(SystemTime::now().checked_add(whole)?).ok()?;
-        let period: google_cloud_wkt::Duration = whole.try_into().ok()?;
-        Some((period, next))
-    };
-    let Some((period, next)) = schedule() else {
-        return Err(rotates_too_rarely(uri));
-    };
-    Ok(key.set_rotation_period(period).set_next_rotation_time(next))
-}
-
-/// The error for a rotation period whose end has no date.
-pub(super) fn rotates_too_rarely(uri: &KeyUri) -> ProviderError {
-    ProviderError::new(Kind::Misconfigured, uri)
-        .with_detail("the rotation period is too long")
-        .with_remedy("choose a shorter one")
-}
-
 fn unsupported(uri: &KeyUri, detail: &'static str, remedy: &'static str) -> ProviderError {
     ProviderError::new(Kind::Unsupported, uri)
         .with_detail(detail)
         .with_remedy(remedy)
-}
-
-/// The service disables, enables and destroys versions, never whole keys.
-fn named(uri: &KeyUri, version: Option<&str>) -> Result<u64, ProviderError> {
-    // `01` and `+1` would be version 1 under a name that no comparison of names finds.
-    let id = version.map(|version| {
-        let id: Option<u64> = version.parse().ok();
-        id.filter(|id| id.to_string() == version)
-    });
-    match id {
-        Some(Some(id)) => Ok(id),
-        Some(None) => Err(ProviderError::new(Kind::KeyNotFound, uri)
-            .with_missing_version()
-            .with_detail(format!("{:?} is not a number", version.unwrap_or_default()))),
-        None => Err(ProviderError::new(Kind::Misconfigured, uri)
-            .with_detail("Cloud KMS does this to versions, not to keys")
-            .with_remedy("name the version")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_that_cloud_kms_does_not_have_is_told_with_what_to_do() {
-        let key = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
-        let key: KeyUri = key.parse().unwrap();
-        for spec in [
-            KeySpec::new(KeyPurpose::SignEd25519),
-            KeySpec::default().with_protection(Protection::File),
-            KeySpec::default().with_multi_region(true),
-            KeySpec::default().with_key_store("cks-1".to_owned()),
-            KeySpec::default().with_destroy_delay(DAY * 121),
-            KeySpec::default().with_rotation_period(Duration::MAX),
-        ] {
-            let text = crypto_key(&key, &spec).unwrap_err().to_string();
-            assert_eq!(text.matches("; ").count(), 1, "{text}");
-        }
-        for version in [None, Some("01"), Some("a")] {
-            let error = named(&key, version).unwrap_err();
-            assert_eq!(error.to_string().matches("; ").count(), 1, "{error}");
-            assert!(!error.is_key_missing(), "{error}");
-        }
-    }
 }
