@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use temporal_kms_codec::kms::{Kms, Setting};
+use temporal_kms_codec::kms::{Kms, Setting, SettingKind};
 use temporal_kms_codec_service::settings::{Declared, Form};
 
 use super::{Config, settings};
 
 /// The example file, which documents every setting.
 const EXAMPLE: &str = include_str!("../../codec.example.toml");
+
+/// What is said of each path that need not be absolute.
+const RELATIVE: &str = "A relative path is relative to the folder in which the program starts, not to that of the \
+                        configuration.";
 
 /// One setting.
 #[derive(Clone, Debug)]
@@ -50,6 +54,9 @@ pub(crate) fn all() -> Vec<Reference> {
         let service = services.get(&declared.setting);
         let entry = documented.find(&declared.setting);
         let help = match service {
+            Some(setting) if setting.kind() == SettingKind::Path => {
+                format!("{} {RELATIVE}", setting.help())
+            }
             Some(setting) => setting.help().to_owned(),
             None => entry.map(|entry| entry.help.clone()).unwrap_or_default(),
         };

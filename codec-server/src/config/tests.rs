@@ -168,7 +168,8 @@ fn every_setting_is_read() {
     assert_eq!(config.cors.allowed_origins.len(), 2);
     assert!(config.cors.allow_local_origins && !config.cors.allow_credentials);
     assert_eq!(config.cors.max_age, Duration::from_mins(1));
-    assert_eq!(config.keys.local_keyring(), Some("keys".as_ref()));
+    let keyring = std::env::current_dir().unwrap().join("keys");
+    assert_eq!(config.keys.local_keyring(), Some(keyring.as_path()));
 
     let level = config.log.level.as_ref().unwrap();
     assert_eq!(level.to_string(), "warn,temporal_kms=debug");

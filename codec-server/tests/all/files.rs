@@ -461,8 +461,12 @@ fn the_key_that_a_file_needs_is_told() {
         String::from_utf8(folder.run(status, &open).stderr).unwrap()
     };
     let missing = open(78, "local://typo");
-    let expected = "no key local://typo in keys; correct the name in --key, or the folder in --keyring: the file names local://2026";
-    assert!(missing.contains(expected), "{missing}");
+    let keyring = folder.path("keys").canonicalize().unwrap();
+    let expected = format!(
+        "no key local://typo in {}; correct the name in --key, or the folder in --keyring: the file names local://2026",
+        keyring.display()
+    );
+    assert!(missing.contains(&expected), "{missing}");
     let other = open(65, "local://default");
     let expected = "the file names the key local://2026, which --key does not name; name it with --key if you trust it";
     assert!(other.contains(expected), "{other}");

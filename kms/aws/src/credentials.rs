@@ -14,7 +14,9 @@ use aws_sdk_kms::config::{Credentials, Region, SharedCredentialsProvider, http::
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use zeroize::Zeroizing;
 
-pub(super) use self::files::{damaged_files, default_files};
+pub(super) use self::files::{
+    CONFIG_FILE, CREDENTIALS_FILE, damaged_files, default_files, profile_file,
+};
 use super::{
     AwsCredentials, AwsOptions, AwsRole, WebIdentityToken,
     client::{self, BodyLimit},

@@ -1,15 +1,16 @@
 //! What AWS KMS can tell a person who looks for a fault.
 
-use std::path::{Path, PathBuf};
-
 use async_trait::async_trait;
 use temporal_kms::{
     Advice, CredentialsFound, Diagnose, Endpoint, KeyDetails, KeyUri, Operation, Prices,
     Protection, ProviderError, Web, endpoint,
-    support::{is_plain_name, variable},
+    support::{absolute_path, is_plain_name, variable},
 };
 
-use super::{AwsCredentials, AwsKms, WebIdentityToken};
+use super::{
+    AwsCredentials, AwsKms, WebIdentityToken,
+    credentials::{CONFIG_FILE, CREDENTIALS_FILE, profile_file},
+};
 
 const METADATA: &str = "http://169.254.169.254";
 const NO_CREDENTIALS: &str = "no AWS credentials were found: AWS_ACCESS_KEY_ID is not set, there is neither a profile nor a token nor a \
@@ -157,21 +158,18 @@ impl Diagnose for AwsKms {
 
 fn place_of(token: &WebIdentityToken) -> String {
     match token {
-        WebIdentityToken::File(path) => format!("the token in {}", path.display()),
+        WebIdentityToken::File(path) => {
+            format!("the token in {}", absolute_path(path).display())
+        }
         WebIdentityToken::Text(_) => "the token of OIDC_TOKEN".to_owned(),
     }
 }
 
 /// The order of AWS's own chain.
 fn chain() -> Option<String> {
-    let file = |name, default: &str| {
-        let home = variable("HOME").map(|home| Path::new(&home).join(default));
-        let path = variable(name).map(PathBuf::from).or(home);
-        path.filter(|path| path.exists())
-    };
+    let file = |named| profile_file(&variable, named).filter(|path| path.exists());
     let set = |name| variable(name).is_some();
-    let profile = file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")
-        .or_else(|| file("AWS_CONFIG_FILE", ".aws/config"));
+    let profile = file(CREDENTIALS_FILE).or_else(|| file(CONFIG_FILE));
     Some(
         if set("AWS_ACCESS_KEY_ID") && set("AWS_SECRET_ACCESS_KEY") {
             "the access key of AWS_ACCESS_KEY_ID".to_owned()
@@ -179,7 +177,8 @@ fn chain() -> Option<String> {
             let name = variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
             format!("the profile {name} of {}", path.display())
         } else if let Some(path) = variable("AWS_WEB_IDENTITY_TOKEN_FILE") {
-            format!("the web identity token in {path}")
+            let path = absolute_path(path);
+            format!("the web identity token in {}", path.display())
         } else if set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
             || set("AWS_CONTAINER_CREDENTIALS_FULL_URI")
         {

@@ -9,7 +9,7 @@ pub use crate::{
         erase::{SecretVec, erase, erase_from, erase_vec},
         random,
     },
-    environment::{is_plain_name, variable},
+    environment::{absolute_path, is_plain_name, variable},
     memory_budget::{MemoryBudget, TakenMemory, footprint_of_maps},
     quoting::{shell_command, shell_word, terraform_string},
     shown::shown,

@@ -17,7 +17,7 @@ use crate::{
 };
 use temporal_kms::{
     ConfigurationError, KeyUri, ProviderError, ProviderErrorKind as Kind, Variables, endpoint,
-    support::variable,
+    support::{absolute_path, variable},
 };
 
 /// The scope that Google's own clients request. IAM decides what a caller may do.
@@ -115,13 +115,13 @@ pub(super) fn gcloud_file(variable: Variables<'_>) -> Option<PathBuf> {
 /// The credentials file, with the setting or the variable that names it. `None` where no file is read.
 fn file(options: &GcpOptions, variable: Variables<'_>) -> Option<(&'static str, PathBuf)> {
     if let Some(file) = &options.credentials {
-        return Some(("gcp_credentials", file.clone()));
+        return Some(("gcp_credentials", absolute_path(file)));
     }
     if Target::of(options.endpoint.as_deref()) != Some(Target::Google) {
         return None;
     }
     match variable(VARIABLE) {
-        Some(file) => Some((VARIABLE, file.into())),
+        Some(file) => Some((VARIABLE, absolute_path(file))),
         None => Some((GCLOUD, gcloud_file(variable)?)),
     }
 }
@@ -339,6 +339,11 @@ mod tests {
         fs::write(&named, "sk-secret").unwrap();
         assert!(told().contains(path), "{}", told());
         assert!(!told().contains("sk-secret"), "{}", told());
+        // People in another folder read it, too.
+        let relative = [(VARIABLE, Path::new("none.json"))];
+        let told = application_fault(&environment(&relative)).to_string();
+        let whole = std::env::current_dir().unwrap().join("none.json");
+        assert!(told.contains(whole.to_str().unwrap()), "{told}");
         // Another reason than a file.
         let fault = application_fault(&environment(&[("HOME", home)]));
         assert!(matches!(fault, CredentialsFault::Application));

@@ -1,15 +1,13 @@
 //! Local keys as a [`KeyService`].
 
-use std::{
-    path::{self, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use temporal_kms::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError,
     ProviderErrorKind as Kind, Scheme, Setting, SettingValue, SignatureAlgorithm, Signer,
-    Variables, support::TINK_PREFIX,
+    Variables,
+    support::{TINK_PREFIX, absolute_path},
 };
 
 use super::{
@@ -24,9 +22,11 @@ pub struct LocalKms {
 }
 
 impl LocalKms {
-    /// Local keys with these options. This reads nothing yet.
+    /// Local keys with these options. This reads nothing yet. A relative folder is from now on the one below the working
+    /// directory, also in [`options`](Self::options).
     #[must_use]
-    pub fn new(options: LocalOptions) -> Self {
+    pub fn new(mut options: LocalOptions) -> Self {
+        options.keyring = options.keyring.map(absolute_path);
         Self { options }
     }
 
@@ -120,9 +120,7 @@ impl KeyService for LocalKms {
         if folder.join(format!("{}.json", key.resource())).exists() {
             return Ok(());
         }
-        // A path in a file may be relative, and the reader may be in another folder.
-        let absolute = path::absolute(folder).unwrap_or_else(|_| folder.clone());
-        let shown = absolute.display();
+        let shown = folder.display();
         let create = format!("codec-server keys create {key} --keyring {shown}");
         let (missing, remedy) = if folder.exists() {
             (

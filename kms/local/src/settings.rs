@@ -27,7 +27,8 @@ pub(super) const SETTINGS: SettingTable<LocalOptions> = SettingTable(&[SettingRo
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LocalOptions {
-    /// The folder of `local://` keys. A relative path is relative to the working directory.
+    /// The folder of `local://` keys. A relative path is relative to the working directory at the time at which a
+    /// [`LocalKms`](crate::LocalKms) is made.
     pub keyring: Option<PathBuf>,
     /// Whether missing keys are created. A signing key is created for ECDSA on P-256. A mistyped name then silently
     /// gives a new key, so programs that set this must tell their users. Default: a missing key is an error with the

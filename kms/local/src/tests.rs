@@ -5,10 +5,10 @@ mod signer;
 use std::{fs, io::ErrorKind, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tempfile::TempDir;
-use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind};
+use temporal_kms::{Diagnose as _, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
 use super::{
-    LocalKeyring,
+    LocalKeyring, LocalKms,
     error::{file_error, keyset_error},
     file::FileError,
     keyset::KeysetError,
@@ -48,6 +48,14 @@ fn says_what_to_do(error: &ProviderError) {
         let general = ProviderError::new(Kind::Misconfigured, error.key());
         assert_ne!(error.remedy(), general.remedy(), "{text}");
     }
+}
+
+#[test]
+fn a_relative_folder_is_named_to_readers_in_other_folders() {
+    let kms = LocalKms::in_folder("none");
+    let whole = std::env::current_dir().unwrap().join("none");
+    assert_eq!(kms.options().keyring.as_deref(), Some(whole.as_path()));
+    assert_eq!(kms.arguments(), format!(" --keyring {}", whole.display()));
 }
 
 #[test]

@@ -96,6 +96,12 @@ impl Bench {
         path.to_str().unwrap().to_owned()
     }
 
+    /// A path in the folder of the program, as the program names it to a person who may be in another folder.
+    pub(crate) fn whole_path(&self, name: &str) -> String {
+        let folder = self.folder.path().canonicalize().unwrap();
+        folder.join(name).display().to_string()
+    }
+
     pub(crate) fn local_key(&self, name: &str) {
         let key = format!("local://{name}");
         self.keys(&["create", &key, "--keyring", "keys"]);

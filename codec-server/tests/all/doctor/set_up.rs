@@ -18,6 +18,12 @@ fn a_local_set_up_is_found_healthy() {
     let answer = bench.doctor(&["--config", &file], &[]);
     answer.healthy();
     assert_eq!(answer.all("configuration")[0]["keys"], 2);
+    let keyring = bench.whole_path("keys");
+    let credentials = answer.all("credentials");
+    assert_eq!(credentials.len(), 2);
+    for found in credentials {
+        said(found, &[&format!("is the folder {keyring}")]);
+    }
     said(answer.all("rotation")[0], &["age is not known"]);
     assert_eq!(answer.all("clock")[0]["status"], "skipped");
     said(
@@ -124,7 +130,11 @@ fn no_key_is_created() {
         ("TEMPORAL_CODEC_KEYRING", "keys"),
     ];
     let answer = bench.doctor(&[], &environment);
-    answer.stopped_at("key", 78, &["codec-server keys create local://new"]);
+    let create = format!(
+        "codec-server keys create local://new --keyring {}",
+        bench.whole_path("keys")
+    );
+    answer.stopped_at("key", 78, &[&create]);
     assert!(!bench.folder.path().join("keys").exists());
 }
 

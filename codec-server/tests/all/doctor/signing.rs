@@ -132,11 +132,10 @@ fn a_missing_keyring_is_told_apart_from_a_missing_key() {
     let bench = Bench::new();
     let arguments = ["--signing-key", "local://releases", "--keyring", "none"];
     let answer = bench.doctor(&arguments, &[]);
-    answer.stopped_at(
-        "key",
-        78,
-        &["no keyring none", "--purpose sign-p256 --keyring none"],
-    );
+    let keyring = bench.whole_path("none");
+    let missing = format!("no keyring {keyring}");
+    let create = format!("--purpose sign-p256 --keyring {keyring}");
+    answer.stopped_at("key", 78, &[&missing, &create]);
 }
 
 #[test]

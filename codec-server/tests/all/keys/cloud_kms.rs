@@ -74,6 +74,12 @@ impl Bench {
         versions.iter().map(state).collect()
     }
 
+    /// The keyring, as the program names it to a person who may be in another folder.
+    fn keyring(&self) -> String {
+        let folder = self.program.folder().canonicalize().unwrap();
+        folder.join("keys").display().to_string()
+    }
+
     fn env_file(&self) -> std::path::PathBuf {
         self.program.folder().join(".env")
     }
@@ -470,8 +476,9 @@ fn the_primary_version_of_a_local_key_is_rotated_away_first() {
     let version = made["primary"]["version"].as_str().unwrap();
     let (code, error) = bench.refused(&["destroy", "local://a", "--version", version, "--yes"]);
     assert_eq!(code, 64, "{error}");
-    let remedy = "rotate the key first: codec-server keys rotate local://a --keyring keys";
-    assert!(error.contains(remedy), "{error}");
+    let remedy = "rotate the key first: codec-server keys rotate local://a --keyring";
+    let remedy = format!("{remedy} {}", bench.keyring());
+    assert!(error.contains(&remedy), "{error}");
     assert!(!error.contains("--primary"), "{error}");
 }
 
@@ -479,6 +486,7 @@ fn the_primary_version_of_a_local_key_is_rotated_away_first() {
 fn a_missing_local_key_is_not_to_be_created_but_looked_for() {
     let bench = Bench::new();
     bench.json(&["create", "local://a"]);
+    let keyring = bench.keyring();
     let cases: [(&str, &[&str]); 8] = [
         ("describe", &[]),
         ("versions", &[]),
@@ -492,8 +500,11 @@ fn a_missing_local_key_is_not_to_be_created_but_looked_for() {
     for (command, further) in cases {
         let (code, error) = bench.refused(&[&[command, "local://none"], further].concat());
         assert_eq!(code, 78, "{command}: {error}");
-        let expected = "no key local://none in keys; correct the name, or list the keys: codec-server keys list local:// --keyring keys";
-        assert!(error.contains(expected), "{command}: {error}");
+        let expected = format!(
+            "no key local://none in {keyring}; correct the name, or list the keys: codec-server keys list local:// \
+             --keyring {keyring}"
+        );
+        assert!(error.contains(&expected), "{command}: {error}");
     }
 }
 

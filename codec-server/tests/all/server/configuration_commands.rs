@@ -306,6 +306,9 @@ fn explain_tells_everything_about_a_setting() {
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }
+    let said = text(&run(&["config", "explain", "local_keyring"]).stdout);
+    let relative = "relative to the folder in which the program starts";
+    assert!(said.contains(relative), "{said}");
     let said = text(&run(&["config", "explain", "on_undecodable"]).stdout);
     assert!(said.contains("fail | placeholder"), "{said}");
     let output = run(&["config", "explain", "max_paylods"]);

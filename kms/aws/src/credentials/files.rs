@@ -5,13 +5,13 @@ use std::{fs, path::PathBuf};
 use zeroize::Zeroizing;
 
 use crate::{AwsCredentials, AwsOptions};
-use temporal_kms::{ConfigurationError, Variables};
+use temporal_kms::{ConfigurationError, Variables, support::absolute_path};
 
-/// The variables that name the files of the SDK's own chain, and where the files are in the home folder otherwise.
-const FILES: [(&str, &str); 2] = [
-    ("AWS_CONFIG_FILE", ".aws/config"),
-    ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
-];
+/// The files of the SDK's own chain: the variable that names each, and where it is in the home folder otherwise.
+pub(crate) const CONFIG_FILE: (&str, &str) = ("AWS_CONFIG_FILE", ".aws/config");
+pub(crate) const CREDENTIALS_FILE: (&str, &str) =
+    ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials");
+const FILES: [(&str, &str); 2] = [CONFIG_FILE, CREDENTIALS_FILE];
 
 /// The files that the SDK's own chain reads where no variable names others
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html>). It reads them once.
@@ -42,7 +42,7 @@ pub(crate) fn damaged_files(
         return Vec::new();
     }
     let faults = FILES.into_iter().filter_map(|(name, default)| {
-        let file = profile_file(variable, name, default)?;
+        let file = profile_file(variable, (name, default))?;
         // The chain goes on without a file that does not exist, or that is in a folder of somebody else.
         if !file.is_file() {
             return None;
@@ -61,13 +61,16 @@ pub(crate) fn damaged_files(
 }
 
 /// Where one of AWS's files is. The SDK, too, replaces `~` by the home folder.
-fn profile_file(variable: Variables<'_>, name: &str, default: &str) -> Option<PathBuf> {
+pub(crate) fn profile_file(
+    variable: Variables<'_>,
+    (name, default): (&str, &str),
+) -> Option<PathBuf> {
     let home = || variable("HOME").map(PathBuf::from);
     match variable(name) {
         None => Some(home()?.join(default)),
         Some(path) => match path.strip_prefix("~/") {
             Some(rest) => Some(home()?.join(rest)),
-            None => Some(path.into()),
+            None => Some(absolute_path(path)),
         },
     }
 }
@@ -117,6 +120,21 @@ mod tests {
             token: WebIdentityToken::File("/run/token".into()),
         };
         assert!(files(&chain.with_credentials(token), &["HOME"]).is_empty());
+    }
+
+    #[test]
+    fn a_file_of_the_chain_is_told_with_its_whole_path() {
+        let file = |named: &str| {
+            let variable = |name: &str| match name {
+                "HOME" => Some("/home/user".to_owned()),
+                "AWS_CONFIG_FILE" => Some(named.to_owned()),
+                _ => None,
+            };
+            profile_file(&variable, CONFIG_FILE).unwrap()
+        };
+        assert_eq!(file("/etc/aws"), PathBuf::from("/etc/aws"));
+        assert_eq!(file("~/aws"), PathBuf::from("/home/user/aws"));
+        assert_eq!(file("aws"), std::env::current_dir().unwrap().join("aws"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{fs::File, io::Read as _, path::Path};
 use serde_json::Value;
 use temporal_kms::{
     CredentialsFound, Web,
-    support::{is_plain_name, variable},
+    support::{absolute_path, is_plain_name, variable},
 };
 use zeroize::Zeroizing;
 
@@ -18,10 +18,11 @@ const NO_CREDENTIALS: &str = "no Google Cloud credentials were found: GOOGLE_APP
 
 /// The parts of a credentials file that may be shown.
 pub(super) fn of_file(path: &Path, what: &str) -> CredentialsFound {
+    let path = absolute_path(path);
     let shown = path.display();
     let missing = |reason: &str| CredentialsFound::missing(format!("{what} {shown} {reason}"));
     let mut text = Zeroizing::new(Vec::new());
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut text));
+    let read = File::open(&path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut text));
     if let Err(error) = read {
         return missing(&format!("cannot be read: {}", error.kind()));
     }
