@@ -12,6 +12,8 @@ use clap::{
 };
 use temporal_kms_codec::KeyUri;
 
+use crate::env_origin;
+
 /// A variable of the process. One that is empty, or not UTF-8, counts as unset.
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
@@ -137,8 +139,11 @@ fn name_variable(mut error: Error, command: &Command, arguments: &[OsString]) ->
     let mut command = command.clone();
     command.build();
     if let Some(variable) = variable_of(&command, shown, arguments) {
-        let named = ContextValue::String(format!("{variable} (environment variable)"));
-        error.insert(ContextKind::InvalidArg, named);
+        let named = match env_origin::file_of(&variable) {
+            Some(file) => format!("{variable} (set in {file})"),
+            None => format!("{variable} (environment variable)"),
+        };
+        error.insert(ContextKind::InvalidArg, ContextValue::String(named));
     }
     error
 }

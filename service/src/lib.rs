@@ -3,6 +3,7 @@
 //! For all programs:
 //! - [`arguments`] reads the command line and the environment. An empty variable counts as unset.
 //! - [`dotenv`] reads the file `.env`, and [`steps`] tells what each step of a set-up has done.
+//! - [`env_origin`] says which `.env` file has set what an error is about.
 //! - [`exit`] has the exit codes, which follow `sysexits.h`, and how a command says that it failed.
 //! - [`lifecycle`] runs a process, tells it to stop, and knows whether it is ready.
 //! - [`local_key`] says where the key for development is, and [`missing_key`] what to do where a key does not exist.
@@ -32,6 +33,7 @@ pub mod body;
 pub mod connection;
 pub mod deadline;
 pub mod dotenv;
+pub mod env_origin;
 pub mod exit;
 pub mod keys;
 pub mod lifecycle;

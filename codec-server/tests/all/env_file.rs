@@ -180,3 +180,33 @@ fn a_mistake_has_its_line_and_a_named_file_must_exist() {
     // Help needs no file.
     assert!(run(folder.path(), &["--help"], &[]).status.success());
 }
+
+#[test]
+fn an_error_about_what_the_file_has_set_names_the_file() {
+    let folder = folder(&LOCAL.replace("mine'", "typo'"));
+    let file = folder.path().join(".env").canonicalize().unwrap();
+    let says = |names: &str| format!("{} sets {names}; ", file.display());
+    let output = encode(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    let told = problem(&output);
+    let expected = says("TEMPORAL_CODEC_KEY, TEMPORAL_CODEC_KEYRING");
+    assert!(told.contains("no key local://typo"), "{told}");
+    assert!(told.contains(&expected), "{told}");
+    let doctor = run(folder.path(), &["doctor"], &[]);
+    let told = String::from_utf8(doctor.stdout).unwrap();
+    assert!(told.contains(&expected), "{told}");
+
+    // What the environment has set is not from the file.
+    let output = encode(folder.path(), &[("TEMPORAL_CODEC_KEY", "local://other")]);
+    let told = problem(&output);
+    assert!(told.contains(&says("TEMPORAL_CODEC_KEYRING")), "{told}");
+
+    // An option that the file has set, and an error without such a value.
+    fs::write(&file, format!("{LOCAL}CODEC_LOG_FORMAT=xml\n")).unwrap();
+    let told = problem(&encode(folder.path(), &[]));
+    let expected = format!("CODEC_LOG_FORMAT (set in {})", file.display());
+    assert!(told.contains(&expected), "{told}");
+    fs::write(&file, LOCAL).unwrap();
+    let missing = run(folder.path(), &["decode", "/nonexistent/history.json"], &[]);
+    assert!(!problem(&missing).contains(".env"), "{missing:?}");
+}

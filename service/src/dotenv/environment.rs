@@ -17,14 +17,13 @@ use super::{
 };
 use crate::{
     arguments,
+    env_origin::{READ, told},
     exit::{Failure, Status, say},
     terminal,
 };
 
 /// The file to read in place of `.env`, or `none`.
 const FILE: &str = "TEMPORAL_CODEC_ENV_FILE";
-/// What a program passes to itself: the file and the names of its variables.
-const READ: &str = "TEMPORAL_CODEC_ENV_READ";
 const DEFAULT: &str = ".env";
 const NONE: &str = "none";
 /// How many names a warning tells.
@@ -55,8 +54,7 @@ pub fn load(
     let Some((path, added)) = wanted(&program, &trusted)? else {
         return Ok(());
     };
-    let names: Vec<_> = added.iter().map(|(name, _)| name.as_str()).collect();
-    let told = format!("{}: {}", path.display(), names.join(", "));
+    let told = told(&path, added.iter().map(|(name, _)| name.as_str()));
     let mut again = Command::new(own_program());
     if let Some(name) = arguments.first() {
         again.arg0(name);

@@ -10,7 +10,7 @@ use temporal_kms_codec::{Error, audit::AuditError, kms::ProviderError};
 use tokio::task::JoinError;
 
 use super::{Status, after_signal};
-use crate::{audit::OpenAuditError, namespaces::OpenError, settings::Problems};
+use crate::{audit::OpenAuditError, env_origin, namespaces::OpenError, settings::Problems};
 
 /// `SIGPIPE`: the exit code of a program whose reader left says that this signal ended it.
 const SIGPIPE: u8 = 13;
@@ -67,11 +67,15 @@ impl Failure {
         self.code
     }
 
-    /// Says on stderr what failed, and returns the exit code. `program` is the name that the line begins with.
+    /// Says on stderr what failed, and returns the exit code. `program` is the name that the line begins with. A second line
+    /// says whether a `.env` file has set what the failure is about.
     #[must_use]
     pub fn report(self, program: &str) -> ExitCode {
         if !self.message.is_empty() {
             say(program, format_args!("{}", self.message));
+            if let Some(origin) = env_origin::of_error(&self.message) {
+                say(program, format_args!("{origin}"));
+            }
         }
         ExitCode::from(self.code)
     }

@@ -3,6 +3,7 @@
 use std::{io, process::ExitCode};
 
 use temporal_kms_codec_service::{
+    env_origin,
     exit::{Status, after_signal, list},
     listener::ListenAddress,
     settings::Problems,
@@ -193,7 +194,11 @@ pub(super) fn exit_code(ended: Result<CommandEnd, CommandError>) -> ExitCode {
         Ok(CommandEnd::TaskFailed) => FAILED.into(),
         Ok(CommandEnd::TaskCancelled) => CANCELLED.into(),
         Err(error) => {
-            print::note(&terminal::lines(&format!("error: {error}")));
+            let text = format!("error: {error}");
+            print::note(&terminal::lines(&text));
+            if let Some(origin) = env_origin::of_error(&text) {
+                print::note(&format!("note: {origin}"));
+            }
             error.status().into()
         }
     }

@@ -359,4 +359,14 @@ fn variables_of_a_file_count_but_not_for_the_supervisor_of_tasks() {
     let (code, problem) = run(&["submit", "--prompt", "x"]);
     assert_eq!(code, Some(78), "{problem}");
     assert!(problem.contains("TEMPORAL_CODEC_KEY"), "{problem}");
+    assert!(!problem.contains(".env"), "{problem}");
+
+    // An error about what the file has set names the file, and not the value.
+    let with_key = "ANTHROPIC_API_KEY=sk-ant-usage\nTEMPORAL_CODEC_KEY=locl://typo\n";
+    fs::write(folder.path().join(".env"), with_key).unwrap();
+    let (code, problem) = run(&["submit", "--prompt", "x"]);
+    assert_eq!(code, Some(78), "{problem}");
+    let expected = "/.env sets TEMPORAL_CODEC_KEY; if that is wrong, correct the file";
+    assert!(problem.contains(expected), "{problem}");
+    assert!(!problem.contains("sk-ant-usage"), "{problem}");
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 use temporal_kms_codec::{KeyUri, Namespace};
+use temporal_kms_codec_service::env_origin;
 
 use super::super::exit::Status;
 
@@ -164,6 +165,23 @@ impl Finding {
         self
     }
 
+    /// Says whether a `.env` file has set what a failure is about.
+    fn with_origin(mut self) -> Self {
+        if !self.is_failure() {
+            return self;
+        }
+        let about = [Some(&self.summary), self.key.as_ref(), self.remedy.as_ref()];
+        let about: Vec<&str> = about.into_iter().flatten().map(String::as_str).collect();
+        if let Some(origin) = env_origin::of_error(&about.join(" ")) {
+            let remedy = self.remedy.take();
+            self.remedy = Some(match remedy {
+                Some(remedy) => format!("{remedy}; {origin}"),
+                None => origin,
+            });
+        }
+        self
+    }
+
     pub(super) fn is_failure(&self) -> bool {
         self.outcome == Outcome::Failed
     }
@@ -180,11 +198,12 @@ pub(super) struct Findings(pub(super) Vec<Finding>);
 
 impl Findings {
     pub(super) fn push(&mut self, finding: Finding) {
-        self.0.push(finding);
+        self.0.push(finding.with_origin());
     }
 
     pub(super) fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
-        self.0.extend(findings);
+        self.0
+            .extend(findings.into_iter().map(Finding::with_origin));
     }
 
     /// Says why checks were not made.
