@@ -18,6 +18,7 @@
 //! assert_eq!(max_body.unwrap(), 1 << 20);
 //! ```
 
+mod closest;
 mod declared;
 mod document;
 mod fault;
@@ -29,6 +30,7 @@ mod section;
 mod source;
 pub mod values;
 
+pub use closest::closest;
 pub use declared::{Declared, Form};
 pub use document::Document;
 pub use found::{Found, Loaded};

@@ -8,6 +8,7 @@ use toml::{
 };
 
 use super::{
+    closest::closest,
     problem::{Fault, Place},
     section::Section,
     source::{Environment, Source},
@@ -119,16 +120,24 @@ impl<'d> Document<'d> {
             if known.iter().any(|(known, _)| *known == name_of) {
                 continue;
             }
-            let shown: Vec<&str> = known.iter().map(|(_, shown)| shown.as_str()).collect();
-            let list = match shown.split_last() {
-                Some((last, [])) => (*last).to_owned(),
-                Some((last, others)) => format!("{} and {last}", others.join(", ")),
-                None => "none".to_owned(),
+            let similar = closest(name_of, known.iter().map(|(known, _)| *known));
+            let similar = known.iter().find(|(known, _)| Some(*known) == similar);
+            let advice = if let Some((similar, shown)) = similar {
+                self.source.suspect((*similar).to_owned());
+                format!("did you mean {shown}?")
+            } else {
+                let shown: Vec<&str> = known.iter().map(|(_, shown)| shown.as_str()).collect();
+                let list = match shown.split_last() {
+                    Some((last, [])) => (*last).to_owned(),
+                    Some((last, others)) => format!("{} and {last}", others.join(", ")),
+                    None => "none".to_owned(),
+                };
+                format!("known are {list}")
             };
             self.source.report(
                 self.source.line(name.span().start),
                 name_of,
-                format!("there is no such section; known are {list}"),
+                format!("there is no such section; {advice}"),
             );
         }
         drop(known);

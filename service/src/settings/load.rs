@@ -5,12 +5,13 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::{
+    closest::closest,
     declared::Declared,
     document::Document,
     fault, file,
     found::Loaded,
     problem::{Fault, Place, Problem, Problems},
-    source::{Environment, Source, closest},
+    source::{Environment, Source},
 };
 
 /// Reads the settings of a program. The program says how their variables begin.

@@ -8,10 +8,11 @@ use toml::{
 };
 
 use super::{
+    closest::closest,
     declared::Form,
     found::{self, Found},
     problem::Place,
-    source::{Source, closest},
+    source::Source,
 };
 
 /// A table, and the keys that were asked for so far. [`finish`](Self::finish) reports all other keys.

@@ -166,12 +166,3 @@ impl<'d> Source<'d> {
         self.problems.borrow_mut().push(problem);
     }
 }
-
-/// The known name that was probably meant.
-pub(super) fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(edits, known)| *edits <= 2 && *edits < known.len())
-        .min()
-        .map(|(_, known)| known)
-}

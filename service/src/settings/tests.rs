@@ -150,6 +150,22 @@ fn every_mistake_names_its_setting_and_says_what_to_do() {
 }
 
 #[test]
+fn a_misspelt_section_is_told_with_the_one_that_is_meant() {
+    let text = "[cahce]\nttl = \"5m\"\n[namespace.a]\nencrypt = [\"local://a\"]\n[nonsense]\n";
+    let found = problems(Some(text), &[]);
+    let of = |setting: &str| {
+        let found = found.iter().find(|problem| problem.setting == setting);
+        found.expect(setting).message.as_str()
+    };
+    let none = "there is no such section; ";
+    assert_eq!(of("cahce"), format!("{none}did you mean [cache]?"));
+    let namespaces = format!("{none}did you mean [namespaces.NAME]?");
+    assert_eq!(of("namespace"), namespaces);
+    let known = format!("{none}known are ");
+    assert!(of("nonsense").starts_with(&known), "{}", of("nonsense"));
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let latin = folder.path().join("latin.toml");

@@ -1,11 +1,11 @@
 //! `config explain`: one setting.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
-use temporal_kms_codec_service::terminal;
+use temporal_kms_codec_service::{settings::closest, terminal};
 
 use super::{
     super::exit::{Failure, Status, print_answer},
@@ -100,25 +100,58 @@ fn find<'r>(all: &'r [Reference], name: &str) -> Vec<&'r Reference> {
 }
 
 fn unknown(all: &[Reference], name: &str) -> Failure {
-    let last = |setting: &str| setting.rsplit('.').next().unwrap_or_default().to_owned();
-    let wanted = last(name);
-    let closest = all
-        .iter()
-        .map(|reference| {
-            let edits = strsim::damerau_levenshtein(&wanted, &last(&reference.setting));
-            (edits, &reference.setting)
-        })
-        .filter(|(edits, _)| *edits <= 2)
-        .min();
-    let advice = match closest {
-        Some((_, setting)) => format!("did you mean {setting}?"),
-        None => "`config schema` and codec.example.toml have all of them".to_owned(),
+    let wanted = name.trim_matches(['[', ']']);
+    let (section, key) = wanted.rsplit_once('.').unwrap_or(("", wanted));
+    let beside = in_section(all, section);
+    let advice = if let Some(setting) = closest(key, beside.keys().copied()) {
+        format!("did you mean {}?", beside.get(setting).unwrap_or(&setting))
+    } else if let Some(meant) = anywhere(all, wanted).or_else(|| anywhere(all, key)) {
+        format!("did you mean {meant}?")
+    } else if beside.is_empty() {
+        "`config schema` and codec.example.toml have all of them".to_owned()
+    } else {
+        let keys: Vec<&str> = beside.into_keys().collect();
+        format!("known in {}: {}", terminal::line(section), keys.join(", "))
     };
     let name = terminal::line(name);
     Failure::new(
         Status::Usage,
         format_args!("there is no setting {name}; {advice}"),
     )
+}
+
+/// The settings of a section, by their names in it.
+fn in_section<'r>(all: &'r [Reference], section: &str) -> BTreeMap<&'r str, &'r str> {
+    let settings = all.iter().map(|reference| reference.setting.as_str());
+    let settings = settings.filter_map(|setting| {
+        let (own, key) = setting.rsplit_once('.')?;
+        let is_meant = own == section
+            || own.replace(".*", "") == section
+            || reference::name_in(own, section).is_some();
+        is_meant.then_some((key, setting))
+    });
+    settings.collect()
+}
+
+/// The setting, the section or the variable that was probably meant.
+fn anywhere<'r>(all: &'r [Reference], name: &str) -> Option<&'r str> {
+    let names = all.iter().flat_map(|reference| {
+        let setting = reference.setting.as_str();
+        let (outer, key) = setting.rsplit_once('.').unwrap_or((setting, setting));
+        let section = setting.split('.').next();
+        let variables = reference.variable.as_deref().into_iter();
+        let variables = variables.chain(reference.further_variables.iter().copied());
+        [setting, outer, key]
+            .into_iter()
+            .chain(section)
+            .chain(variables)
+    });
+    let meant = closest(name, names)?;
+    // A name in one section only is told with it.
+    match find(all, meant).as_slice() {
+        [one] if one.setting.ends_with(meant) => Some(one.setting.as_str()),
+        _ => Some(meant),
+    }
 }
 
 impl Explained {
@@ -208,15 +241,33 @@ mod tests {
     #[test]
     fn a_mistyped_name_is_answered_with_the_one_that_is_meant() {
         let all = reference::all();
-        assert!(
-            unknown(&all, "on_undecodabel")
-                .to_string()
-                .contains("namespaces.*.on_undecodable")
-        );
-        assert!(
-            unknown(&all, "nonsense\u{1b}")
-                .to_string()
-                .contains("config schema")
-        );
+        for (name, advice) in [
+            (
+                "on_undecodabel",
+                "did you mean namespaces.*.on_undecodable?",
+            ),
+            // As `config check`: the section's own settings first, and variables.
+            ("server.max_bdy", "did you mean server.max_body?"),
+            (
+                "namespaces.prod.fromat",
+                "did you mean namespaces.*.format?",
+            ),
+            ("namespaces.fromat", "did you mean namespaces.*.format?"),
+            (
+                "namespaces.prod.dek.max_ag",
+                "did you mean namespaces.*.dek.max_age?",
+            ),
+            ("CODEC_SERVER_LISTN", "did you mean CODEC_SERVER_LISTEN?"),
+            ("AWS_REGON", "did you mean AWS_REGION?"),
+            ("[cahce]", "did you mean cache?"),
+            ("sever.max_body", "did you mean server.max_body?"),
+            ("max_bdy", "did you mean max_body?"),
+            ("cache.nonsense", "known in cache: data_keys, ttl"),
+            ("nonsense\u{1b}", "`config schema` and codec.example.toml"),
+        ] {
+            let told = unknown(&all, name).to_string();
+            let (_, told) = told.split_once("; ").unwrap();
+            assert!(told.starts_with(advice), "{name}: {told}");
+        }
     }
 }
