@@ -194,8 +194,8 @@ pub(super) fn exit_code(ended: Result<CommandEnd, CommandError>) -> ExitCode {
         Ok(CommandEnd::TaskFailed) => FAILED.into(),
         Ok(CommandEnd::TaskCancelled) => CANCELLED.into(),
         Err(error) => {
-            let text = format!("error: {error}");
-            print::note(&terminal::lines(&text));
+            let text = error.to_string();
+            print::error(&terminal::lines(&text));
             if let Some(origin) = env_origin::of_error(&text) {
                 print::note(&format!("note: {origin}"));
             }

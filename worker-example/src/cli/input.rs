@@ -217,7 +217,7 @@ impl InputArgs {
                 fields.insert(field.to_owned(), value.into());
             }
             if found.next().is_some() {
-                print::note(SECOND_CREDENTIAL);
+                print::warning(SECOND_CREDENTIAL);
             }
         }
         let request =

@@ -34,7 +34,7 @@ pub(super) fn printed(json: &str) -> Option<Shown> {
 #[must_use]
 pub(super) fn missed(count: u64) -> String {
     let events = counted(count, "event was", "events were");
-    format!("({events} printed too fast to follow; the log has them)")
+    format!("· ({events} printed too fast to follow; the log has them)")
 }
 
 /// One line about a task's end.
@@ -108,8 +108,9 @@ fn event(event: &Value) -> Option<String> {
         ("text", _) => Some(line(text("content")?)),
         (OWN_TYPE, Some("warnings")) => {
             let warnings = event.get("warnings")?.as_array()?.iter();
-            let lines: Vec<_> = warnings.filter_map(Value::as_str).collect();
-            (!lines.is_empty()).then(|| format!("· {}", lines.join("\n· ")))
+            let warnings = warnings.filter_map(Value::as_str);
+            let lines: Vec<_> = warnings.map(|text| format!("· warning: {text}")).collect();
+            (!lines.is_empty()).then(|| lines.join("\n"))
         }
         // The answer is shown at the task's end.
         (OWN_TYPE, Some("event_left_out")) if text("event_type") != Some("result") => {
@@ -215,7 +216,21 @@ mod tests {
     #[test]
     fn shows_what_the_worker_does_not_allow() {
         let warnings = json!({"type": "claude_tasks", "subtype": "warnings", "warnings": ["less", "fewer\u{1b}"]});
-        assert_eq!(shown(&warnings).as_deref(), Some("· less\n· fewer\u{fffd}"));
+        assert_eq!(
+            shown(&warnings).as_deref(),
+            Some("· warning: less\n· warning: fewer\u{fffd}")
+        );
+    }
+
+    #[test]
+    fn what_is_not_claude_s_begins_with_a_dot() {
+        let missed = missed(2);
+        assert_eq!(
+            missed,
+            "· (2 events were printed too fast to follow; the log has them)"
+        );
+        let retry = json!({"type": "system", "subtype": "api_retry", "error_status": 529});
+        assert!(shown(&retry).unwrap().starts_with("· "));
     }
 
     #[test]

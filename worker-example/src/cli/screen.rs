@@ -5,7 +5,7 @@ use temporal_kms_codec_service::terminal;
 
 use super::render;
 use crate::{
-    client::{Stage, TaskEnd, TaskEvent, no_worker},
+    client::{EndKind, Stage, TaskEnd, TaskEvent, no_worker},
     print,
     task::{OWN_TYPE, TaskId},
 };
@@ -65,18 +65,20 @@ impl Screen {
             TaskEvent::Stage(stage) => self.show_stage(*stage),
             TaskEvent::AttemptFailed { attempts, problem } => {
                 let problem = problem.as_deref().unwrap_or("see the worker's log");
-                print::note(&terminal::lines(&format!(
+                print::warning(&terminal::lines(&format!(
                     "attempt {attempts} to begin task {task} failed: {problem}. Temporal tries again"
                 )));
             }
-            TaskEvent::NoWorker => print::note(&no_worker(&self.task_queue)),
-            TaskEvent::WorkerLost => print::note(&format!(
-                "the task's worker is lost, and no other worker polls task queue {0}. The task fails as soon as one does: \
+            TaskEvent::NoWorker => print::warning(&no_worker(&self.task_queue)),
+            TaskEvent::WorkerLost => print::warning(&format!(
+                "the worker of task {task} is lost, and no other worker polls task queue {0}. The task fails as soon as one does: \
                  claude-tasks worker --task-queue {0}",
                 self.task_queue
             )),
             TaskEvent::Unreadable(problem) => {
-                tracing::warn!(error = problem, "cannot read the task's events");
+                print::warning(&terminal::lines(&format!(
+                    "cannot read the events of task {task}: {problem}"
+                )));
             }
             TaskEvent::Ended(end) => self.show_end(end),
         }
@@ -89,7 +91,7 @@ impl Screen {
                 "task {task} waits: the workers run as many tasks as they may (--max-tasks)"
             )),
             Stage::Running => print::note(&format!("task {task} started")),
-            Stage::Unreadable { attempts } => print::note(&format!(
+            Stage::Unreadable { attempts } => print::warning(&format!(
                 "a worker failed {attempts} times to read task {task}. Does it have the key with which the task was \
                  submitted? Compare TEMPORAL_CODEC_KEY and --keyring of both sides, and see the worker's log"
             )),
@@ -107,9 +109,7 @@ impl Screen {
             print::line(&terminal::lines(answer));
         }
         note_cut(end);
-        if let Some(problem) = end.problem() {
-            print::note(&terminal::lines(problem));
-        }
+        note_failure(end);
         let facts = end.result().map(render::summary);
         let facts = facts.map(|facts| format!(": {facts}")).unwrap_or_default();
         print::note(&format!("task {task} {}{facts}", end.kind().as_str()));
@@ -126,11 +126,20 @@ impl Screen {
 /// Notes where the whole answer is, if it is too large for Temporal.
 pub(super) fn note_cut(end: &TaskEnd) {
     if let (Some(bytes), Some(result)) = (end.cut_from_bytes(), end.result()) {
-        print::note(&terminal::line(&format!(
+        print::warning(&terminal::line(&format!(
             "the answer has {bytes} bytes, too many for Temporal. This is its beginning. The log has the whole answer: {} \
              at the worker",
             result.logs_path
         )));
+    }
+}
+
+/// Notes why a task failed.
+pub(super) fn note_failure(end: &TaskEnd) {
+    if end.kind() == EndKind::Failed
+        && let Some(problem) = end.problem()
+    {
+        print::error(&terminal::lines(problem));
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
     if let Some(client) = args.server.client()? {
         // The service gets the request as it was read, so it cannot tell them.
         for warning in request.warnings() {
-            print::note(&terminal::line(&warning));
+            print::warning(&terminal::line(&warning));
         }
         request.task_id = args.task_id.or(request.task_id);
         let task = AnyTask::Remote(client.submit(&request).await?);
@@ -100,7 +100,7 @@ pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
     }
     let client = TaskClient::connect(&options.with_identity("claude-tasks-submit")).await?;
     if args.connection.store()?.is_none() {
-        print::note(INLINE);
+        print::warning(INLINE);
     }
     let mut options = SubmitOptions::new()
         .with_queue_time(args.queue_time)
@@ -113,7 +113,7 @@ pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
     screen.submitted(args.detach);
     if args.detach {
         if client.has_workers().await == Some(false) {
-            print::note(&no_worker(client.task_queue()));
+            print::warning(&no_worker(client.task_queue()));
         }
         return Ok(CommandEnd::Done);
     }

@@ -11,12 +11,12 @@ use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
     render,
-    screen::{Screen, note_cut},
+    screen::{Screen, note_cut, note_failure},
     server::{AnyTask, ServerArgs},
     watch::{OnSignal, watch},
 };
 use crate::{
-    client::{Cancellation, KeyUse, TaskProgress, TaskStatus},
+    client::{Cancellation, EndKind, KeyUse, TaskProgress, TaskStatus},
     print,
     task::TaskId,
 };
@@ -98,8 +98,9 @@ pub(super) async fn result(args: TaskArgs) -> Result<CommandEnd, CommandError> {
             print::line(&terminal::lines(answer));
         }
         note_cut(&end);
-        if let Some(problem) = end.problem() {
-            print::note(&terminal::lines(problem));
+        note_failure(&end);
+        if end.kind() == EndKind::Cancelled {
+            print::note(&format!("task {} cancelled", args.task));
         }
     }
     Ok(CommandEnd::of_task(end.kind()))

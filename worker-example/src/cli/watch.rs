@@ -49,16 +49,20 @@ pub(super) async fn watch(
             biased;
             _ = signals.next() => {
                 if on_signal == OnSignal::Leave {
-                    print::note(&format!("stopped following task {id}, which continues"));
+                    print::note(&format!("task {id} continues; this command stops following it"));
                     return Ok(CommandEnd::Done);
                 }
                 if is_asked {
-                    print::note(&format!("stopped waiting for task {id}, which is being cancelled"));
+                    print::note(&format!(
+                        "task {id} is being cancelled; this command stops waiting for its end"
+                    ));
                     return Ok(CommandEnd::TaskCancelled);
                 }
                 is_asked = true;
                 give_up = Instant::now() + CANCEL_LIMIT;
-                print::note("cancelling the task; press Ctrl-C again to stop waiting");
+                print::note(&format!(
+                    "task {id} is being cancelled; press Ctrl-C again to stop waiting for its end"
+                ));
             }
             answer = &mut cancelling, if is_asked && !is_answered => {
                 is_answered = true;
@@ -85,7 +89,7 @@ pub(super) async fn watch(
             }
         }
         if is_accepted && stage.is_untouched() {
-            print::note(&format!("task {id} is cancelled before a worker took it"));
+            print::note(&format!("task {id} was cancelled before a worker took it"));
             return Ok(CommandEnd::TaskCancelled);
         }
     }

@@ -81,7 +81,8 @@ async fn a_log_that_cannot_be_begun_costs_attempts_only() {
     fs::write(&sessions, "in the way").unwrap();
     let task = fresh("task");
     let mut waiting = scripted.submit(&task, "go");
-    let told = format!("attempt 2 to begin task {task} failed: cannot create the task's folders");
+    let told =
+        format!("warning: attempt 2 to begin task {task} failed: cannot create the task's folders");
     waiting.wait_for_line(LIMIT, says(&told)).unwrap();
     assert_eq!(scripted.rig.workspaces(), Vec::<PathBuf>::new());
     fs::remove_file(&sessions).unwrap();

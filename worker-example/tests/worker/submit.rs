@@ -20,7 +20,7 @@ async fn a_submission_without_a_worker_says_so_and_one_signal_ends_it() {
     let (code, output) = end(&mut rig.submit(&fresh("task"), &request(), &["--require-worker"]));
     assert_eq!(code, 69, "{output}");
     let hint = format!(
-        "no worker polls task queue {0}; start one: claude-tasks worker --task-queue {0}",
+        ": no worker polls task queue {0}; start one: claude-tasks worker --task-queue {0}",
         rig.queue()
     );
     assert!(output.contains(&hint), "{output}");
@@ -104,7 +104,8 @@ async fn of_two_variables_with_a_credential_the_api_key_counts() {
     let task = fresh("task");
     let (code, output) = end(&mut rig.submit(&task, &json!({"prompt": "go"}), &[]));
     assert_eq!(code, 0, "{output}");
-    let note = "CLAUDE_CODE_OAUTH_TOKEN has no effect, because ANTHROPIC_API_KEY is set, too";
+    let note =
+        "warning: CLAUDE_CODE_OAUTH_TOKEN has no effect, because ANTHROPIC_API_KEY is set, too";
     assert!(output.contains(note), "{output}");
     let requests = rig.api.requests();
     assert!(!requests.is_empty(), "{output}");
@@ -219,7 +220,7 @@ async fn an_answer_that_temporal_cannot_take_is_cut_and_said_to_be() {
     let _worker = rig.worker_with(&rig.claude(&format!("cat {}", printed.display())), &[]);
     let task = fresh("task");
     let notice = format!(
-        "the answer has 3000000 bytes, too many for Temporal. This is its beginning. The log has the whole answer: \
+        "warning: the answer has 3000000 bytes, too many for Temporal. This is its beginning. The log has the whole answer: \
          sessions/{task} at the worker"
     );
     let (code, output) = end(&mut rig.submit(&task, &request(), &[]));
@@ -313,7 +314,9 @@ async fn a_detached_task_is_followed_cancelled_and_read_later() {
     let (code, output) = end(&mut following);
     assert_eq!(code, 0, "{output}");
     assert!(
-        output.contains(&format!("stopped following task {task}, which continues")),
+        output.contains(&format!(
+            "task {task} continues; this command stops following it"
+        )),
         "{output}"
     );
 
@@ -327,6 +330,8 @@ async fn a_detached_task_is_followed_cancelled_and_read_later() {
     assert_eq!(code, 0, "{output}");
     let (code, output) = end(&mut rig.command_for("result", &task));
     assert_eq!(code, 130, "{output}");
+    let cancelled = format!("task {task} cancelled");
+    assert!(output.lines().any(|line| line == cancelled), "{output}");
     let (code, output) = end(&mut rig.command_for("status", &task));
     assert_eq!((code, output.trim()), (0, "cancelled"));
     let (code, output) = end(&mut rig.command_for("cancel", &task));
