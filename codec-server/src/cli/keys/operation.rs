@@ -11,8 +11,8 @@ use temporal_kms::support::shell_word;
 use temporal_kms_codec::{
     KeyUri, Scheme,
     kms::{
-        KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, Kms, ProviderError, ProviderErrorKind,
-        RotationPolicy, SettingValue,
+        KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, KeyVersion, Kms, ProviderError,
+        ProviderErrorKind, RotationPolicy, SettingValue,
     },
 };
 
@@ -76,8 +76,33 @@ async fn create(args: &CreateArgs, options: &Kms, json: bool) -> Result<(), Fail
         .create(&args.key, &spec.with_rotation_period(rotation))
         .await
         .map_err(Failure::from)?;
-    let report = KeyReport::from(&made);
+    let report = KeyReport::from(&with_signing_version(&*admin, made).await);
     print(json, &report, || report.text())
+}
+
+/// A signing key with the version that signs from now on. Cloud KMS does not tell it with the key: the newest version
+/// signs. A new version may have to be generated first, so it need not be enabled yet. The key stays as it is where the
+/// caller may not list versions.
+async fn with_signing_version(admin: &dyn KeyAdmin, details: KeyDetails) -> KeyDetails {
+    if !lacks_version(&details) {
+        return details;
+    }
+    let versions = admin.versions(&details.uri).await.unwrap_or_default();
+    with_newest(details, versions)
+}
+
+/// As [`with_signing_version`], of a key whose versions are known, the newest first.
+fn with_newest(details: KeyDetails, versions: impl IntoIterator<Item = KeyVersion>) -> KeyDetails {
+    if !lacks_version(&details) {
+        return details;
+    }
+    let signs = |version: &KeyVersion| matches!(version.state, KeyState::Enabled | KeyState::Other);
+    let newest = versions.into_iter().find(signs);
+    details.with_primary(newest)
+}
+
+fn lacks_version(details: &KeyDetails) -> bool {
+    details.primary.is_none() && details.purpose != KeyPurpose::Encrypt
 }
 
 /// Refuses variables that ask for a kind of key that only another service than that of `key` can create.
@@ -112,6 +137,7 @@ async fn describe(args: &DescribeArgs, options: &Kms, json: bool) -> Result<(), 
     let missing = |error| failure(error, options);
     let details = admin.details(&args.key).await.map_err(missing)?;
     let versions = admin.versions(&args.key).await.map_err(missing)?;
+    let details = with_newest(details, versions.iter().cloned());
     let report = Description::new(&details, &versions, policy, SystemTime::now());
     print(json, &report, || report.text())
 }
@@ -135,7 +161,7 @@ async fn rotate(
         };
         return done(json, &Target::of_key(key), state, None);
     };
-    let report = KeyReport::from(&details);
+    let report = KeyReport::from(&with_signing_version(&*admin, details).await);
     print(json, &report, || report.text())
 }
 
@@ -186,7 +212,7 @@ async fn rotate_if_due(
     } else {
         found
     };
-    let report = Rotated::new(&details, rotated);
+    let report = Rotated::new(&with_signing_version(&*admin, details).await, rotated);
     print(json, &report, || report.text())
 }
 

@@ -157,16 +157,22 @@ fn signing_keys_show_their_public_half() {
         assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n"), "{pem}");
         assert_eq!(answer["pem"].as_str().unwrap().trim(), pem.trim());
     }
-    bench.json(&["create", GCP_KEY, "--purpose", "sign-p256"]);
+    let made = bench.json(&["create", GCP_KEY, "--purpose", "sign-p256"]);
+    assert_eq!(made["primary"]["version"], "1");
     let answer = bench.json(&["public-key", GCP_KEY, "--version", "1"]);
     assert_eq!(
         (&answer["algorithm"], &answer["version"]),
         (&json!("ECDSA_P256_SHA256"), &json!("1"))
     );
-    bench.json(&["rotate", GCP_KEY]);
+    let rotated = bench.json(&["rotate", GCP_KEY]);
+    assert_eq!(rotated["primary"]["version"], "2");
     let newest = bench.json(&["public-key", GCP_KEY]);
     assert_eq!(newest["version"], "2");
     assert_ne!(newest["pem"], answer["pem"]);
+    // A version that is disabled does not sign.
+    bench.json(&["disable", GCP_KEY, "--version", "2", "--yes"]);
+    let described = bench.json(&["describe", GCP_KEY]);
+    assert_eq!(described["primary"]["version"], "1");
 }
 
 #[test]
