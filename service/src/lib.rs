@@ -9,6 +9,7 @@
 //! - [`local_key`] says where the key for development is, and [`missing_key`] what to do where a key does not exist.
 //! - [`log`] starts the log.
 //! - [`memory`] keeps secrets out of core dumps, and [`panics`] out of what a panic says.
+//! - [`temporal`] reads Temporal's address, and says why Temporal cannot be called.
 //! - [`terminal`] makes text from outside safe to print.
 //! - [`units`] reads times and sizes; [`deadline`] computes times to wait until.
 //!
@@ -51,6 +52,7 @@ pub mod settings;
 pub mod shares;
 pub mod steps;
 pub mod telemetry;
+pub mod temporal;
 pub mod terminal;
 pub mod tls;
 pub mod units;

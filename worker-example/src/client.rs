@@ -1,7 +1,6 @@
 //! The client library: it submits tasks, follows them as a stream of events, reads their results, and cancels them. It
 //! prints nothing.
 
-mod address;
 mod chain;
 mod connect;
 mod connect_error;
@@ -26,14 +25,12 @@ mod task_end;
 mod undelivered;
 mod webhook_state;
 
-pub use address::{Address, AddressError};
 pub(crate) use chain::error_chain;
 pub use connect_error::ConnectError;
 pub use error::ClientError;
 pub use follow::TaskEvent;
 pub(crate) use honest_event::one_line;
 pub(crate) use look::Look;
-pub use namespace::MissingNamespace;
 pub use options::{ConnectOptions, KeyUse, SubmitOptions};
 pub(crate) use owner::Owner;
 pub use progress::TaskProgress;
@@ -44,4 +41,7 @@ pub use status::TaskStatus;
 pub use task::{Cancellation, Task};
 pub use task_client::TaskClient;
 pub use task_end::{EndKind, TaskEnd};
+pub use temporal_kms_codec_service::temporal::{
+    Address, AddressError, ConnectionError, MissingNamespace,
+};
 pub(crate) use undelivered::Undelivered;

@@ -64,9 +64,9 @@ mod worker;
 pub use cli::command;
 pub use cli::main;
 pub use client::{
-    Address, AddressError, Cancellation, ClientError, ConnectError, ConnectOptions, EndKind,
-    KeyUse, MissingNamespace, Stage, SubmitOptions, Task, TaskClient, TaskEnd, TaskEvent,
-    TaskProgress, TaskStatus,
+    Address, AddressError, Cancellation, ClientError, ConnectError, ConnectOptions,
+    ConnectionError, EndKind, KeyUse, MissingNamespace, Stage, SubmitOptions, Task, TaskClient,
+    TaskEnd, TaskEvent, TaskProgress, TaskStatus,
 };
 pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use signed::RequestKeyError;

@@ -64,7 +64,7 @@ async fn a_namespace_is_scanned_and_its_workflows_tell_their_keys() {
     let output = scan(&["--namespace", "nowhere"]);
     assert_eq!(output.status.code(), Some(78), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
-    let expected = "Temporal has no namespace nowhere; correct --namespace";
+    let expected = "the namespace `nowhere` does not exist in Temporal at http://";
     assert!(said.contains(expected), "{said}");
 }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::{input::InputError, webhook_input::WebhookInputError};
 use crate::{
     api::ApiServerError,
-    client::{ClientError, ConnectError, EndKind},
+    client::{ClientError, ConnectError, ConnectionError, EndKind},
     print,
     store::{LocationError, StoreError},
     task::TaskId,
@@ -212,8 +212,8 @@ fn of_connect(error: &ConnectError) -> Status {
         ConnectError::KeyringUnused | ConnectError::OldVariable | ConnectError::Store(_) => {
             Status::Configuration
         }
-        ConnectError::Unreachable { .. } => Status::Unavailable,
-        ConnectError::Denied { .. } => Status::NoPermission,
+        ConnectError::Temporal(ConnectionError::Denied { .. }) => Status::NoPermission,
+        ConnectError::Temporal(_) => Status::Unavailable,
     }
 }
 

@@ -5,14 +5,17 @@ use std::{path::Path, sync::Arc, time::Duration};
 use temporal_kms_codec::{
     Codec, CodecSettings, Error, KeyUri, PlaintextPolicy, Scheme, Sealer, kms::KeyProvider,
 };
-use temporal_kms_codec_service::{arguments::variable, missing_key};
+use temporal_kms_codec_service::{
+    arguments::variable,
+    missing_key,
+    temporal::{ConnectionError, Credentials, shown},
+};
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
 };
 use temporalio_common::data_converters::DataConverter;
 
 use super::{
-    address::{Credentials, shown},
     chain::error_chain,
     connect_error::ConnectError,
     options::{ConnectOptions, KeyUse},
@@ -85,14 +88,15 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Connected, Conne
         .build();
     let connection = Connection::connect(connection)
         .await
-        .map_err(|e| ConnectError::of(address.clone(), &e))?;
+        .map_err(|e| ConnectError::of(&address, &e))?;
     let client = ClientOptions::new(options.namespace.clone())
         .data_converter(converter)
         .build();
     let shown = shown(&address).to_owned();
-    let client = Client::new(connection, client).map_err(|e| ConnectError::Unreachable {
-        address,
-        problem: format!("{}. Check --address and --namespace", error_chain(&e)),
+    let client = Client::new(connection, client).map_err(|e| ConnectionError::Unreachable {
+        address: shown.clone(),
+        reason: error_chain(&e),
+        remedy: "check --address and --namespace",
     })?;
     Ok(Connected {
         client,

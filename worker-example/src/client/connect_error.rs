@@ -1,13 +1,12 @@
 //! Why the client cannot connect to Temporal, or cannot encrypt or decrypt.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
-use temporal_kms_codec_service::terminal;
-use temporalio_client::{errors::ClientConnectError, tonic};
+use temporal_kms_codec_service::temporal::{AddressError, ConnectionError};
+use temporalio_client::{errors::ClientConnectError, tonic::Code};
 use thiserror::Error;
 use url::Url;
 
-use super::address::{self, AddressError};
 use crate::store::LocationError;
 
 /// The client cannot connect to Temporal, or cannot encrypt or decrypt.
@@ -43,25 +42,9 @@ pub enum ConnectError {
     /// The store of secrets and logs cannot be used.
     #[error("{0}. Check --store (CLAUDE_TASKS_STORE, GCS_LOGS_BUCKET)")]
     Store(#[from] LocationError),
-    /// Temporal cannot be reached.
-    #[error("cannot connect to Temporal at {}: {problem}", address::shown(address))]
-    Unreachable {
-        /// The address.
-        address: Url,
-        /// Why, and what to do.
-        problem: String,
-    },
-    /// Temporal refused the API key or the certificate.
-    #[error(
-        "Temporal at {} refuses the connection: {problem}. Check TEMPORAL_API_KEY, --tls-cert and --namespace",
-        address::shown(address)
-    )]
-    Denied {
-        /// The address.
-        address: Url,
-        /// Temporal's message.
-        problem: String,
-    },
+    /// Temporal cannot be reached, or refuses the caller.
+    #[error(transparent)]
+    Temporal(#[from] ConnectionError),
 }
 
 impl ConnectError {
@@ -73,45 +56,19 @@ impl ConnectError {
         }
     }
 
-    pub(super) fn of(address: Url, error: &ClientConnectError) -> Self {
-        if let ClientConnectError::SystemInfoCallError(status) = error {
-            let code = status.code();
-            let problem = terminal::line(status.message());
-            if matches!(
-                code,
-                tonic::Code::Unauthenticated | tonic::Code::PermissionDenied
-            ) {
-                return Self::Denied { address, problem };
+    pub(super) fn of(address: &Url, error: &ClientConnectError) -> Self {
+        Self::Temporal(match error {
+            ClientConnectError::SystemInfoCallError(status)
+                if matches!(
+                    status.code(),
+                    Code::Unauthenticated | Code::PermissionDenied
+                ) =>
+            {
+                ConnectionError::denied(address, status.message())
             }
-        }
-        let problem = explain(&address, error);
-        Self::Unreachable { address, problem }
+            error => ConnectionError::unreachable(address, error),
+        })
     }
-}
-
-fn explain(address: &Url, error: &(dyn Error + 'static)) -> String {
-    let root = root_cause(error);
-    if let Some(io::ErrorKind::ConnectionRefused) = root.downcast_ref().map(io::Error::kind) {
-        return "connection refused. Is it running? Is --address right?".to_owned();
-    }
-    let problem = terminal::line(&root.to_string());
-    // rustls reports this for an answer that is not TLS.
-    if address.scheme() == "https" && problem.contains("InvalidContentType") {
-        return "it does not speak TLS; use http:// if that is intended".to_owned();
-    }
-    if address.scheme() == "http" {
-        return format!("{problem}. Is --address right? If Temporal expects TLS, use https://");
-    }
-    format!("{problem}. Is --address right?")
-}
-
-/// The innermost error. The errors around it only say that there is one.
-fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    root
 }
 
 #[cfg(test)]
@@ -131,14 +88,13 @@ mod tests {
             E::KeyringUnused => &["--keyring", "leave --keyring out"],
             E::OldVariable => &["CLAUDE_TASKS_KEYRING", "set TEMPORAL_CODEC_KEYRING"],
             E::Store(_) => &["the store", "Check --store"],
-            E::Unreachable { .. } => &["http://temporal:7233", "Is --address right?"],
-            E::Denied { .. } => &["http://temporal:7233", "Check TEMPORAL_API_KEY"],
+            E::Temporal(_) => &["http://temporal:7233", "; check "],
         }
     }
 
     #[test]
     fn every_error_names_its_subject_and_what_to_do() {
-        let address = || -> Url { "http://temporal:7233".parse().unwrap() };
+        let address: Url = "http://temporal:7233".parse().unwrap();
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         let all = [
             ConnectError::Address(AddressError::Form),
@@ -151,14 +107,8 @@ mod tests {
             ConnectError::Codec(PayloadError::NotAuthentic.into()).of_reader(),
             ConnectError::KeyringUnused,
             ConnectError::OldVariable,
-            ConnectError::Unreachable {
-                problem: explain(&address(), &refused),
-                address: address(),
-            },
-            ConnectError::Denied {
-                address: address(),
-                problem: "bad key".to_owned(),
-            },
+            ConnectionError::unreachable(&address, &refused).into(),
+            ConnectionError::denied(&address, "bad key").into(),
         ];
         for error in all {
             let text = error.to_string();

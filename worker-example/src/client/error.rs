@@ -5,9 +5,7 @@ use std::{error::Error, time::Duration};
 use temporal_kms_codec::Error as CodecError;
 use thiserror::Error;
 
-use super::{
-    chain::error_chain, connect_error::ConnectError, namespace::MissingNamespace, queue::no_worker,
-};
+use super::{MissingNamespace, chain::error_chain, connect_error::ConnectError, queue::no_worker};
 use crate::task::TaskId;
 
 /// A call failed. A task that failed is not an error but a [`TaskEnd`](super::TaskEnd).
@@ -161,7 +159,7 @@ mod tests {
         use ClientError as E;
         match error {
             E::Connect(_) => &["CLAUDE_TASKS_KEYRING", "set TEMPORAL_CODEC_KEYRING"],
-            E::Namespace(_) => &["`payroll`", "Check --namespace"],
+            E::Namespace(_) => &["`payroll`", "check --namespace"],
             E::Exists(_) => &["`t-1`", "choose another --task-id"],
             E::NotFound(_) => &["`t-1`", "check the id and --namespace"],
             E::ForeignResult(_) => &["`t-1`", "submit the task again with another id"],

@@ -9,20 +9,6 @@ use temporalio_common::protos::google::rpc;
 /// The type of the detail with which Temporal reports a missing namespace.
 const NAMESPACE_NOT_FOUND: &str = "temporal.api.errordetails.v1.NamespaceNotFoundFailure";
 
-/// The namespace does not exist.
-#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[non_exhaustive]
-#[error(
-    "the namespace `{namespace}` does not exist in Temporal at {address}. Check --namespace (TEMPORAL_NAMESPACE) and \
-     --address, or create it: temporal operator namespace create --namespace {namespace}"
-)]
-pub struct MissingNamespace {
-    /// The namespace.
-    pub namespace: String,
-    /// The address of Temporal.
-    pub address: String,
-}
-
 /// Whether Temporal answered that the namespace does not exist. It is known from the details of the answer, because
 /// Temporal uses the same code for a missing task.
 pub(super) fn is_missing(error: &(dyn Error + 'static)) -> bool {

@@ -11,7 +11,7 @@ use temporal_kms_codec::{CodecSettings, ConfigurationError, kms::CallObserver};
 use temporal_kms_codec_service::{arguments::variable, local_key::KeyChoice, telemetry::Metrics};
 use url::Url;
 
-use super::{address::Address, owner::Owner};
+use super::{Address, owner::Owner};
 use crate::{store::StoreLocation, task::TaskId};
 
 /// How to reach Temporal, and which key encrypts. The codec's other settings come from the environment, as

@@ -4,11 +4,7 @@ use std::error::Error;
 
 use temporalio_client::{Client, NamespacedClient as _, errors::WorkflowGetResultError};
 
-use super::{
-    error::ClientError,
-    namespace::{MissingNamespace, is_missing},
-    task_end::TaskEnd,
-};
+use super::{MissingNamespace, error::ClientError, namespace::is_missing, task_end::TaskEnd};
 use crate::{
     signed::RequestSigner,
     store::Vault,

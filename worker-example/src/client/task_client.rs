@@ -11,11 +11,11 @@ use temporalio_client::{
 use temporalio_common::MemoValues;
 
 use super::{
+    MissingNamespace,
     chain::error_chain,
     connect::{Connected, connect},
     connect_error::ConnectError,
     error::ClientError,
-    namespace::MissingNamespace,
     options::{ConnectOptions, SubmitOptions},
     owner::{MEMO, Owner},
     queue,

@@ -120,9 +120,9 @@ fn the_api_gets_credentials_over_tls_only() {
         ("http://user@127.0.0.1", 64, "user name"),
         ("ftp://127.0.0.1", 64, "--anthropic-base-url"),
         // These are accepted. The error is that Temporal is missing.
-        ("https://far.example/v1", 69, "cannot connect to Temporal"),
-        ("http://127.0.0.1:9", 69, "cannot connect to Temporal"),
-        ("http://[::1]:9", 69, "cannot connect to Temporal"),
+        ("https://far.example/v1", 69, "cannot reach Temporal"),
+        ("http://127.0.0.1:9", 69, "cannot reach Temporal"),
+        ("http://[::1]:9", 69, "cannot reach Temporal"),
     ] {
         let (ended, problem) = run(&[&worker[..], &[url]].concat(), &[]);
         assert_eq!(ended, Some(code), "{url}: {problem}");
@@ -145,7 +145,7 @@ fn no_credential_leaves_this_machine_without_tls() {
         (
             "http://192.0.2.1:7233",
             &[KEY, secret][..],
-            "use https://, or unset TEMPORAL_API_KEY",
+            "use https://, or leave the key out",
         ),
         (
             "http://127.0.0.1:1",
@@ -174,8 +174,7 @@ fn no_credential_leaves_this_machine_without_tls() {
     assert_eq!(
         problem.lines().last(),
         Some(
-            "error: cannot connect to Temporal at http://127.0.0.1:1: connection refused. Is it running? Is --address \
-             right?"
+            "error: cannot reach Temporal at http://127.0.0.1:1: connection refused; check that it runs, and --address"
         )
     );
 }
@@ -209,7 +208,7 @@ fn tls_at_a_port_that_does_not_speak_it_is_told() {
     answering.join().unwrap();
     assert_eq!(code, Some(69), "{problem}");
     assert!(
-        problem.contains("it does not speak TLS; use http://"),
+        problem.contains("it does not speak TLS; write http://"),
         "{problem}"
     );
 }

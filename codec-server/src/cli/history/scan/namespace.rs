@@ -81,13 +81,10 @@ impl Scan {
         let answer: Result<DescribeNamespaceResponse, CallError> =
             self.temporal.call("DescribeNamespace", &request).await;
         let answer = answer.map_err(|error| match error.code {
-            Code::NotFound => Failure::new(
-                Status::Configuration,
-                format_args!(
-                    "Temporal has no namespace {}; correct --namespace",
-                    self.namespace
-                ),
-            ),
+            Code::NotFound => {
+                let missing = self.temporal.missing(&self.namespace);
+                Failure::new(Status::Configuration, missing)
+            }
             _ => error.into(),
         })?;
         let retention = answer.config.and_then(|config| config.retention);

@@ -1,7 +1,7 @@
 //! Calls of Temporal's service: gRPC with the few messages of a scan, over the HTTP client that the program has anyway.
 
 use std::{
-    fs, io,
+    fs,
     num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
@@ -17,8 +17,11 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE},
     redirect::Policy,
 };
-use temporal_kms_codec::endpoint;
-use temporal_kms_codec_service::{arguments::variable, terminal};
+use temporal_kms_codec_service::{
+    arguments::variable,
+    temporal::{Address, AddressError, ConnectionError, Credentials, MissingNamespace, shown},
+    terminal,
+};
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep, sleep_until},
@@ -39,7 +42,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConnectArgs {
-    /// Scan a namespace of the Temporal server at this address: HOST:PORT, or `https://HOST:PORT` for TLS.
+    /// Scan a namespace of the Temporal server at this address: HOST:PORT, `http://HOST:PORT` or `https://HOST:PORT`. HOST:PORT
+    /// uses TLS if there is an API key for another machine, or a --tls option. An API key never leaves this machine without TLS.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "paths")]
     pub(super) address: Option<String>,
     /// The namespace to scan.
@@ -105,15 +109,15 @@ impl Temporal {
     pub(super) fn new(args: &ConnectArgs, rate: NonZeroU32) -> Result<Self, Failure> {
         let usage = |message: String| Failure::new(Status::Usage, message);
         let key = api_key(args)?;
+        let credentials = Credentials {
+            api_key: key.is_some(),
+            tls_files: args.tls_ca.is_some() || args.tls_cert.is_some(),
+        };
         let address = args.address.as_deref().unwrap_or_default();
-        let has_secrets = key.is_some() || args.tls_cert.is_some();
-        let base = url(address, has_secrets || args.tls_ca.is_some()).map_err(usage)?;
+        let base = address.parse::<Address>();
+        let base = base.and_then(|address| address.url(credentials));
+        let base = base.map_err(|error: AddressError| usage(format!("--address: {error}")))?;
         let is_clear = base.scheme() == "http";
-        if is_clear && has_secrets && !endpoint::is_loopback(base.host_str().unwrap_or_default()) {
-            return Err(usage(format!(
-                "--address {address}: a credential leaves this machine by TLS only; write https://"
-            )));
-        }
         let mut client = Client::builder()
             .timeout(TIMEOUT)
             .redirect(Policy::none())
@@ -150,6 +154,14 @@ impl Temporal {
             headers: headers(args, key.as_ref().map(|key| key.as_str()))?,
             pace: Pace::new(rate),
         })
+    }
+
+    /// The error of a namespace that does not exist.
+    pub(super) fn missing(&self, namespace: &str) -> MissingNamespace {
+        MissingNamespace {
+            namespace: namespace.to_owned(),
+            address: shown(&self.base).to_owned(),
+        }
     }
 
     /// Calls a method of the service.
@@ -199,7 +211,7 @@ impl Temporal {
         let answer = request.body(body).send().await;
         let answer = answer.map_err(|error| CallError {
             code: Code::Transient,
-            message: unreachable(&self.base, &error),
+            message: ConnectionError::unreachable(&self.base, &error).to_string(),
         })?;
         if !answer.status().is_success() {
             let status = answer.status();
@@ -218,7 +230,8 @@ impl Temporal {
         let collected = Limited::new(body, MAX_ANSWER).collect().await;
         let collected = collected.map_err(|error| transient(error.to_string()))?;
         let trailers = collected.trailers().cloned().unwrap_or_default();
-        if let Some(error) = error_in(&headers).or_else(|| error_in(&trailers)) {
+        let error = |headers| error_in(&self.base, headers);
+        if let Some(error) = error(&headers).or_else(|| error(&trailers)) {
             return Err(error);
         }
         unframed(collected.to_bytes())
@@ -265,7 +278,7 @@ fn unframed(mut body: Bytes) -> Option<Bytes> {
     (compression == 0 && message.len() == len).then_some(message)
 }
 
-fn error_in(headers: &HeaderMap) -> Option<CallError> {
+fn error_in(base: &Url, headers: &HeaderMap) -> Option<CallError> {
     /// Characters of a server's message that are shown.
     const MOST: usize = 300;
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -280,10 +293,12 @@ fn error_in(headers: &HeaderMap) -> Option<CallError> {
     };
     let message = percent_decode_str(text("grpc-message").unwrap_or_default()).decode_utf8_lossy();
     let message: String = terminal::line(&message).chars().take(MOST).collect();
-    Some(CallError {
-        code,
-        message: format!("Temporal refuses: {message} (gRPC status {status})"),
-    })
+    let reason = format!("{message} (gRPC status {status})");
+    let message = match code {
+        Code::Denied => ConnectionError::denied(base, &reason).to_string(),
+        _ => format!("Temporal at {} refuses the call: {reason}", shown(base)),
+    };
+    Some(CallError { code, message })
 }
 
 fn headers(args: &ConnectArgs, key: Option<&str>) -> Result<HeaderMap, Failure> {
@@ -327,48 +342,6 @@ fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     })
 }
 
-/// The URL of an address, which may have no scheme.
-fn url(address: &str, is_tls: bool) -> Result<Url, String> {
-    let whole = if address.contains("://") {
-        address.to_owned()
-    } else if is_tls {
-        format!("https://{address}")
-    } else {
-        format!("http://{address}")
-    };
-    let wrong = |reason: &str| format!("--address {address}: {reason}");
-    let url: Url = whole
-        .parse()
-        .map_err(|_| wrong("expected HOST:PORT or https://HOST:PORT"))?;
-    let is_bare = matches!(url.path(), "" | "/")
-        && url.query().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !is_bare {
-        return Err(wrong("expected HOST:PORT or https://HOST:PORT"));
-    }
-    Ok(url)
-}
-
-/// Why a server cannot be reached, and what to do.
-fn unreachable(base: &Url, error: &(dyn std::error::Error + 'static)) -> String {
-    let mut root = error;
-    while let Some(below) = root.source() {
-        root = below;
-    }
-    let reason = match root.downcast_ref().map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
-        _ => terminal::line(&root.to_string()),
-    };
-    let remedy = if base.scheme() == "https" {
-        "check --address, and write http:// if it does not use TLS"
-    } else {
-        "check --address, and write https:// if it uses TLS"
-    };
-    let address = base.as_str().trim_end_matches('/');
-    format!("cannot reach Temporal at {address}: {reason}; {remedy}")
-}
-
 /// An error with what is below it: `reqwest` says what failed, and the reason is in the chain.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -386,6 +359,17 @@ mod tests {
     use futures::future::join_all;
 
     use super::*;
+
+    fn arguments(address: &str) -> ConnectArgs {
+        ConnectArgs {
+            address: Some(address.to_owned()),
+            namespace: "default".to_owned(),
+            api_key_file: None,
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn calls_keep_the_rate_and_do_not_catch_up() {
@@ -407,14 +391,7 @@ mod tests {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap().to_string()
         };
-        let args = ConnectArgs {
-            address: Some(format!("http://{address}")),
-            namespace: "default".to_owned(),
-            api_key_file: None,
-            tls_ca: None,
-            tls_cert: None,
-            tls_key: None,
-        };
+        let args = arguments(&format!("http://{address}"));
         let temporal = Temporal::new(&args, NonZeroU32::MAX).unwrap();
         let error = temporal.attempt("DescribeNamespace", Bytes::new()).await;
         let error = error.unwrap_err();
@@ -422,23 +399,51 @@ mod tests {
         assert_eq!(
             error.message,
             format!(
-                "cannot reach Temporal at http://{address}: connection refused; \
-                 check --address, and write https:// if it uses TLS"
+                "cannot reach Temporal at http://{address}: connection refused; check that it runs, and --address"
             )
         );
     }
 
     #[test]
-    fn an_address_has_a_host_and_a_port() {
-        for (address, is_tls, expected) in [
-            ("127.0.0.1:7233", false, "http://127.0.0.1:7233/"),
-            ("temporal:7233", true, "https://temporal:7233/"),
-            ("https://temporal:7233", false, "https://temporal:7233/"),
+    fn an_address_is_read_as_by_claude_tasks() {
+        let new = |address: &str| {
+            let args = arguments(address);
+            Temporal::new(&args, NonZeroU32::MAX).map(|temporal| temporal.base.to_string())
+        };
+        for (address, expected) in [
+            ("127.0.0.1:7233", "http://127.0.0.1:7233/"),
+            ("https://temporal:7233", "https://temporal:7233/"),
         ] {
-            assert_eq!(url(address, is_tls).unwrap().as_str(), expected);
+            assert_eq!(new(address).unwrap(), expected);
         }
-        for bad in ["", "ftp://a:1", "http://a:1/path", "http://u:p@a:1", "a b"] {
-            assert!(url(bad, false).is_err(), "{bad}");
+        for bad in [
+            "",
+            "ftp://a:1",
+            "http://a:1/path",
+            "http://u:sEcReT@a:1",
+            "a b",
+        ] {
+            let refused = new(bad).unwrap_err().to_string();
+            assert!(refused.starts_with("--address: the address "), "{refused}");
+            assert!(!refused.contains("sEcReT"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_server() {
+        let base: Url = "http://temporal:7233".parse().unwrap();
+        for (status, code, expected) in [
+            ("16", Code::Denied, "; check the API key"),
+            ("3", Code::Other, "no (gRPC status 3)"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-status", HeaderValue::from_static(status));
+            headers.insert("grpc-message", HeaderValue::from_static("no"));
+            let error = error_in(&base, &headers).unwrap();
+            assert_eq!(error.code, code);
+            let begin = "Temporal at http://temporal:7233 refuses the call: no (gRPC status ";
+            assert!(error.message.starts_with(begin), "{}", error.message);
+            assert!(error.message.contains(expected), "{}", error.message);
         }
     }
 

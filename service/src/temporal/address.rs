@@ -16,11 +16,11 @@ pub struct Address {
 
 /// The credentials of a connection.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Credentials {
+pub struct Credentials {
     /// Whether every request carries an API key.
-    pub(super) api_key: bool,
+    pub api_key: bool,
     /// Whether a client certificate or a CA certificate is given.
-    pub(super) tls_files: bool,
+    pub tls_files: bool,
 }
 
 /// The address cannot be used. No variant repeats the address, because it may hold a password.
@@ -37,13 +37,13 @@ pub enum AddressError {
     User,
     /// The API key would be sent unencrypted.
     #[error(
-        "http:// would send TEMPORAL_API_KEY unencrypted to another machine; use https://, or unset TEMPORAL_API_KEY"
+        "http:// would send the API key (TEMPORAL_API_KEY) unencrypted to another machine; use https://, or leave the key out"
     )]
     KeyInTheClear,
     /// TLS options are given, and the address has no TLS.
     #[error(
-        "the address begins with http://, so --tls-ca, --tls-cert and --tls-key (TEMPORAL_TLS_CA, TEMPORAL_TLS_CERT, \
-         TEMPORAL_TLS_KEY) would have no effect; use https://, or leave them out"
+        "the address begins with http://, so --tls-ca, --tls-cert and --tls-key, or the variables TEMPORAL_TLS_CA, \
+         TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY, would have no effect; use https://, or leave them out"
     )]
     TlsUnused,
 }
@@ -74,7 +74,8 @@ impl FromStr for Address {
 
 impl Address {
     /// The server as a URL, with or without TLS.
-    pub(super) fn as_url(&self) -> &Url {
+    #[must_use]
+    pub fn as_url(&self) -> &Url {
         &self.url
     }
 
@@ -82,7 +83,7 @@ impl Address {
     ///
     /// # Errors
     /// When the address says `http://`, and a credential would be sent unencrypted or TLS options would have no effect.
-    pub(super) fn url(&self, credentials: Credentials) -> Result<Url, AddressError> {
+    pub fn url(&self, credentials: Credentials) -> Result<Url, AddressError> {
         let mut url = self.url.clone();
         let key_needs_tls =
             credentials.api_key && !url.host_str().is_some_and(endpoint::is_loopback);
@@ -105,7 +106,8 @@ impl fmt::Display for Address {
 }
 
 /// A URL for messages, without the slash of an empty path.
-pub(super) fn shown(url: &Url) -> &str {
+#[must_use]
+pub fn shown(url: &Url) -> &str {
     url.as_str().trim_end_matches('/')
 }
 
