@@ -1,21 +1,18 @@
 //! Why an audit log cannot be opened, written or read.
 
-use std::{io, path::PathBuf};
+use std::{borrow::Cow, io, path::PathBuf};
 
-/// Why an audit log cannot be opened, written or read.
+/// Why an audit log cannot be opened, written or read. The text has two parts, which [`what_happened`](Self::what_happened)
+/// and [`remedy`](Self::remedy) tell apart.
 #[derive(Debug, thiserror::Error)]
+#[error("{}; {}", self.what_happened(), self.remedy())]
 #[non_exhaustive]
 pub enum AuditError {
     /// The folder does not exist.
-    #[error(
-        "the folder {} does not exist; create it for the user that this program runs as: install -d -m 0700 -o USER {}", .0.display(), .0.display()
-    )]
     NoFolder(PathBuf),
     /// It is a file.
-    #[error("{} is not a folder; name the audit log's folder", .0.display())]
     NotAFolder(PathBuf),
     /// Other users can change what is in the folder.
-    #[error("other users can change the folder {} (mode {mode:04o}); run `chmod go-w {}`", .path.display(), .path.display())]
     FolderNotPrivate {
         /// The folder.
         path: PathBuf,
@@ -23,7 +20,6 @@ pub enum AuditError {
         mode: u32,
     },
     /// All users share the folder, as they share `/tmp`.
-    #[error("all users can change the folder {} (mode {mode:04o}); name a folder of your own below it, such as {}", .path.display(), .path.join("audit").display())]
     SharedFolder {
         /// The folder.
         path: PathBuf,
@@ -31,7 +27,6 @@ pub enum AuditError {
         mode: u32,
     },
     /// Other users can read or change a file of the log.
-    #[error("other users can access {} (mode {mode:04o}); run `chmod 600 {}`, or 640 for a group that may read it", .path.display(), .path.display())]
     FileNotPrivate {
         /// The file.
         path: PathBuf,
@@ -39,7 +34,6 @@ pub enum AuditError {
         mode: u32,
     },
     /// Another user owns it.
-    #[error("{} belongs to another user (uid {owner}); run as that user, or `chown` it", .path.display())]
     Owner {
         /// The file or folder.
         path: PathBuf,
@@ -47,14 +41,8 @@ pub enum AuditError {
         owner: u32,
     },
     /// A link, a pipe or a device.
-    #[error(
-        "{} is not a regular file, and links, pipes and devices are refused; remove it, or name another place", .0.display()
-    )]
     NotAFile(PathBuf),
     /// Another process writes the log.
-    #[error(
-        "{holder} writes the audit log in {} already; stop it, or name another folder: each process has its own", .path.display()
-    )]
     InUse {
         /// The folder.
         path: PathBuf,
@@ -62,12 +50,8 @@ pub enum AuditError {
         holder: String,
     },
     /// The end of the newest file is not an audit log, so nothing can be added.
-    #[error(
-        "{} does not end with lines of an audit log; run `codec-server audit verify` on it, keep the files in another folder, and start with an empty one", .0.display()
-    )]
     Damaged(PathBuf),
     /// Reading or writing failed.
-    #[error("cannot {action} {}: {source}; {}", .path.display(), remedy(.source.kind()))]
     Io {
         /// What was done.
         action: &'static str,
@@ -77,10 +61,8 @@ pub enum AuditError {
         source: io::Error,
     },
     /// There is nothing to read.
-    #[error("{} has no audit log; name its folder, or its files", .0.display())]
     NoLog(PathBuf),
     /// The syslog service cannot be reached.
-    #[error("cannot reach syslog at {address}: {source}; check that it runs")]
     Syslog {
         /// Its address.
         address: String,
@@ -88,44 +70,127 @@ pub enum AuditError {
         source: io::Error,
     },
     /// The thread that writes cannot start.
-    #[error(
-        "the thread that writes the audit log does not start: {0}; let this user have more processes (`ulimit -u`, TasksMax of systemd)"
-    )]
     Thread(io::Error),
     /// A line could not be written.
-    #[error(
-        "the audit log cannot be written: {0}; nothing is done without a record of it. Correct this, and the server goes on by itself"
-    )]
     Unwritten(String),
     /// A key was changed, and the line of it could not be written.
-    #[error(
-        "the key was changed, and the audit log does not have the line of it; do not repeat the change. Correct the log, and note the change elsewhere ({0})"
-    )]
     Changed(Box<AuditError>),
     /// A line was not written in time.
-    #[error("the audit log was not written in time; check the disk that it is on")]
     TooSlow,
     /// The log is closed already.
-    #[error(
-        "the audit log is closed, because the process ends; try again when it has started again"
-    )]
     Closed,
 }
 
-/// What to do when reading or writing failed.
-fn remedy(kind: io::ErrorKind) -> &'static str {
-    use io::ErrorKind as Kind;
-    match kind {
-        Kind::PermissionDenied => "give the user that this program runs as access to it",
-        Kind::NotFound => "check its name",
-        Kind::StorageFull | Kind::QuotaExceeded => "free space on its disk",
-        Kind::ReadOnlyFilesystem => "mount its disk so that it can be written",
-        Kind::BrokenPipe => "check that its reader runs",
-        _ => "check the disk that it is on",
-    }
-}
-
 impl AuditError {
+    /// What happened, and to which folder or file: the first part of the text.
+    #[must_use]
+    pub fn what_happened(&self) -> Cow<'static, str> {
+        match self {
+            Self::NoFolder(path) => format!("the folder {} does not exist", path.display()).into(),
+            Self::NotAFolder(path) => format!("{} is not a folder", path.display()).into(),
+            Self::FolderNotPrivate { path, mode } => format!(
+                "other users can change the folder {} (mode {mode:04o})",
+                path.display()
+            )
+            .into(),
+            Self::SharedFolder { path, mode } => format!(
+                "all users can change the folder {} (mode {mode:04o})",
+                path.display()
+            )
+            .into(),
+            Self::FileNotPrivate { path, mode } => format!(
+                "other users can access {} (mode {mode:04o})",
+                path.display()
+            )
+            .into(),
+            Self::Owner { path, owner } => {
+                format!("{} belongs to another user (uid {owner})", path.display()).into()
+            }
+            Self::NotAFile(path) => format!(
+                "{} is not a regular file, and links, pipes and devices are refused",
+                path.display()
+            )
+            .into(),
+            Self::InUse { path, holder } => format!(
+                "{holder} writes the audit log in {} already",
+                path.display()
+            )
+            .into(),
+            Self::Damaged(path) => {
+                format!("{} does not end with lines of an audit log", path.display()).into()
+            }
+            Self::Io {
+                action,
+                path,
+                source,
+            } => format!("cannot {action} {}: {source}", path.display()).into(),
+            Self::NoLog(path) => format!("{} has no audit log", path.display()).into(),
+            Self::Syslog { address, source } => {
+                format!("cannot reach syslog at {address}: {source}").into()
+            }
+            Self::Thread(error) => {
+                format!("the thread that writes the audit log does not start: {error}").into()
+            }
+            Self::Unwritten(problem) => {
+                format!("the audit log cannot be written: {problem}").into()
+            }
+            Self::Changed(_) => {
+                "the key was changed, and the audit log does not have the line of it".into()
+            }
+            Self::TooSlow => "the audit log was not written in time".into(),
+            Self::Closed => "the audit log is closed, because the process ends".into(),
+        }
+    }
+
+    /// What to do: the second part of the text.
+    #[must_use]
+    pub fn remedy(&self) -> Cow<'static, str> {
+        match self {
+            Self::NoFolder(path) => format!(
+                "create it for the user that this program runs as: install -d -m 0700 -o USER {}",
+                path.display()
+            )
+            .into(),
+            Self::NotAFolder(_) => "name the audit log's folder".into(),
+            Self::FolderNotPrivate { path, .. } => {
+                format!("run `chmod go-w {}`", path.display()).into()
+            }
+            Self::SharedFolder { path, .. } => format!(
+                "name a folder of your own below it, such as {}",
+                path.join("audit").display()
+            )
+            .into(),
+            Self::FileNotPrivate { path, .. } => format!(
+                "run `chmod 600 {}`, or 640 for a group that may read it",
+                path.display()
+            )
+            .into(),
+            Self::Owner { .. } => "run as that user, or `chown` it".into(),
+            Self::NotAFile(_) => "remove it, or name another place".into(),
+            Self::InUse { .. } => {
+                "stop it, or name another folder: each process has its own".into()
+            }
+            Self::Damaged(_) => {
+                "run `codec-server audit verify` on it, keep the files in another folder, and start with an empty one".into()
+            }
+            Self::Io { source, .. } => remedy_of(source.kind()).into(),
+            Self::NoLog(_) => "name its folder, or its files".into(),
+            Self::Syslog { .. } => "check that it runs".into(),
+            Self::Thread(_) => {
+                "let this user have more processes (`ulimit -u`, TasksMax of systemd)".into()
+            }
+            Self::Unwritten(_) => {
+                "nothing is done without a record of it. Correct this, and the server goes on by itself".into()
+            }
+            Self::Changed(error) => format!(
+                "do not repeat the change. Correct the log, and note the change elsewhere ({error})"
+            )
+            .into(),
+            Self::TooSlow => "check the disk that it is on".into(),
+            Self::Closed => "try again when it has started again".into(),
+        }
+    }
+
     /// For `map_err`: `action` on `path` failed.
     pub(crate) fn io(
         action: &'static str,
@@ -136,6 +201,19 @@ impl AuditError {
             path: path.into(),
             source,
         }
+    }
+}
+
+/// What to do when reading or writing failed.
+fn remedy_of(kind: io::ErrorKind) -> &'static str {
+    use io::ErrorKind as Kind;
+    match kind {
+        Kind::PermissionDenied => "give the user that this program runs as access to it",
+        Kind::NotFound => "check its name",
+        Kind::StorageFull | Kind::QuotaExceeded => "free space on its disk",
+        Kind::ReadOnlyFilesystem => "mount its disk so that it can be written",
+        Kind::BrokenPipe => "check that its reader runs",
+        _ => "check the disk that it is on",
     }
 }
 
@@ -213,6 +291,9 @@ mod tests {
             for name in names(&error) {
                 assert!(text.contains(name), "`{text}` does not name {name}");
             }
+            let (happened, remedy) = (error.what_happened(), error.remedy());
+            assert_eq!(text, format!("{happened}; {remedy}"));
+            assert!(!happened.is_empty() && !remedy.is_empty(), "{text}");
         }
     }
 

@@ -65,14 +65,11 @@ fn message(call: &EndedCall<'_>) -> Option<&'static str> {
     }
 }
 
-/// The error of a call that the log does not permit. The texts of the log's errors have the same two parts.
+/// The error of a call that the log does not permit. It has the same two parts as the log's error.
 fn refused(key: &KeyUri, error: &AuditError) -> ProviderError {
-    let text = error.to_string();
-    let parts = text.split_once("; ");
-    let (happened, remedy) = parts.unwrap_or((text.as_str(), "correct the log"));
     ProviderError::new(ProviderErrorKind::Unavailable, key)
-        .with_explanation(happened.to_owned())
-        .with_remedy(remedy.to_owned())
+        .with_explanation(error.what_happened())
+        .with_remedy(error.remedy())
 }
 
 #[cfg(test)]
@@ -90,7 +87,14 @@ mod tests {
         ] {
             assert_eq!(refused(&key, &error).to_string(), error.to_string());
         }
-        let refused = refused(&key, &AuditError::TooSlow);
-        assert_eq!(refused.remedy(), "check the disk that it is on");
+        // What happened may itself have two parts.
+        let problem = "cannot write /var/audit: no space; free space on its disk";
+        let error = AuditError::Unwritten(problem.to_owned());
+        let refused = refused(&key, &error);
+        assert_eq!(
+            refused.what_happened(),
+            format!("the audit log cannot be written: {problem}")
+        );
+        assert!(refused.remedy().starts_with("nothing is done without"));
     }
 }

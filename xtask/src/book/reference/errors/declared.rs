@@ -24,7 +24,8 @@ pub(super) enum Text {
     },
 }
 
-/// The errors of a source, in its order: enums and structs with attributes `#[error(…)]`.
+/// The errors of a source, in its order: enums and structs with attributes `#[error(…)]`, and enums whose methods
+/// `what_happened` and `remedy` tell the two parts of each text.
 pub(super) fn declared(source: &str) -> Vec<Declared> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -104,12 +105,21 @@ fn variants(rest: &str) -> Vec<(String, Text)> {
     found
 }
 
-/// The texts with what to do, where a method `remedy` of the error tells it apart.
+/// The texts with what to do, where a method `remedy` of the error tells it apart. What happened may be told by a method,
+/// too.
 fn with_remedies(texts: Vec<(String, Text)>, name: &str, source: &str) -> Vec<(String, Text)> {
     let methods = source.split_once(&format!("\nimpl {name} {{\n"));
     let (_, methods) = methods.unwrap_or_default();
     let methods = methods.split("\n}\n").next().unwrap_or(methods);
     let remedies = arms(methods, "fn remedy(&self");
+    let texts = if texts.is_empty() {
+        let told = arms(methods, "fn what_happened(&self").into_iter();
+        told.filter(|(_, words)| !words.is_empty())
+            .map(|(variant, words)| (variant, Text::Words(words)))
+            .collect()
+    } else {
+        texts
+    };
     let with_remedy = |(variant, text): (String, Text)| {
         let remedy = remedies.iter().find(|(of, _)| *of == variant);
         let text = match (text, remedy) {
@@ -365,6 +375,45 @@ impl FileError {
                 "Open: others can read {0}; run `chmod 600 {path}`",
                 "NoFile: there is no {0}; create it: {create}",
                 "Io: cannot read it: {0}",
+            ]
+        );
+    }
+
+    #[test]
+    fn both_parts_may_be_told_by_methods() {
+        let source = r#"
+#[derive(thiserror::Error)]
+#[error("{}; {}", self.what_happened(), self.remedy())]
+pub enum LogError {
+    /// One.
+    NoFolder(PathBuf),
+    /// Two.
+    Io { source: io::Error },
+}
+
+impl LogError {
+    pub fn what_happened(&self) -> Cow<'static, str> {
+        match self {
+            Self::NoFolder(path) => {
+                format!("there is no {}", path.display()).into()
+            }
+            Self::Io { source } => format!("cannot read it: {source}").into(),
+        }
+    }
+
+    pub fn remedy(&self) -> Cow<'static, str> {
+        match self {
+            Self::NoFolder(_) => "create it".into(),
+            Self::Io { source } => remedy_of(source.kind()).into(),
+        }
+    }
+}
+"#;
+        assert_eq!(
+            texts(source),
+            [
+                "NoFolder: there is no {}; create it",
+                "Io: cannot read it: {source}",
             ]
         );
     }
