@@ -7,21 +7,17 @@ use temporal_kms_codec::{
         ProviderErrorKind as Kind, RotationPolicy,
     },
 };
-use temporal_kms_codec_service::missing_key::{OF_DECRYPTION, with_remedy};
 
 use super::{
     super::exit::Status,
     advice, clock,
     endpoint::{self, WebEndpoint},
     finding::{Check, Finding, Findings, Outcome},
-    neighbours,
+    neighbours::{self, Wanted},
     purpose::Purpose,
     versions::{self, Examined},
     web::LocalWeb,
 };
-
-/// The command that creates a key, as a remedy names it.
-const CREATE: &str = "codec-server keys create";
 
 pub(super) const LATER: &str = "not checked until that is fixed";
 
@@ -133,14 +129,13 @@ impl<'e> Approach<'e> {
                 self.stop(finding, findings)
             }
             _ => {
-                let named = (self.key, self.purpose);
-                let mut missing =
-                    neighbours::missing(named, error, self.kms, service, &diagnosis.found).await;
-                let creates = |remedy: &String| remedy.contains(CREATE);
-                if self.decrypts_only && missing.remedy.as_ref().is_some_and(creates) {
-                    let error = with_remedy(error.clone(), OF_DECRYPTION);
-                    missing.remedy = Some(error.remedy().to_owned());
-                }
+                let wanted = Wanted {
+                    key: self.key,
+                    purpose: self.purpose,
+                    must_exist: self.decrypts_only,
+                };
+                let missing =
+                    neighbours::missing(wanted, error, self.kms, service, &diagnosis.found).await;
                 self.stop(missing, findings)
             }
         }

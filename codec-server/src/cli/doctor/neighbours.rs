@@ -7,6 +7,7 @@ use temporal_kms_codec::{
         ProviderErrorKind as Kind,
     },
 };
+use temporal_kms_codec_service::missing_key::{OF_DECRYPTION, with_remedy};
 
 use super::{
     advice,
@@ -18,14 +19,24 @@ use super::{
 const ALIKE: f64 = 0.8;
 const SHOWN: usize = 5;
 
+/// A key that is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'k> {
+    pub(super) key: &'k KeyUri,
+    pub(super) purpose: Purpose,
+    /// Whether a new key does not help: the key has to open what it encrypted before.
+    pub(super) must_exist: bool,
+}
+
 /// Why a key cannot be found, as far as the service tells.
 pub(super) async fn missing(
-    (key, purpose): (&KeyUri, Purpose),
+    wanted: Wanted<'_>,
     error: &ProviderError,
     kms: &Kms,
     service: &dyn Diagnose,
     credentials: &CredentialsFound,
 ) -> Finding {
+    let Wanted { key, purpose, .. } = wanted;
     let failed = |summary: String, remedy: String| {
         Finding::failed(Check::Key, advice::exit(error), summary, remedy)
     };
@@ -72,18 +83,26 @@ pub(super) async fn missing(
         );
     }
     let create = advice::keys("create", key, purpose.create_arguments(), kms);
+    // `remedy` creates the key, among other advice.
+    let to_create = |summary: String, remedy: String| {
+        if !wanted.must_exist {
+            return failed(summary, remedy);
+        }
+        let error = with_remedy(error.clone(), OF_DECRYPTION);
+        failed(summary, error.remedy().to_owned())
+    };
     if let (Some(place), Existence::Unknown) = (&other, existence) {
         let (summary, remedy) = perhaps_in_other_place(place, &create);
-        return failed(summary, remedy);
+        return to_create(summary, remedy);
     }
     match in_same_place(key, kms).await {
-        Ok(keys) if keys.is_empty() => failed(
+        Ok(keys) if keys.is_empty() => to_create(
             format!("there is no such key, nor any other in the same place{hint}"),
             format!("check the place in its name, or create the key: {create}"),
         ),
         Ok(keys) => {
             if let Some(near) = nearest(service, key, &keys) {
-                return failed(
+                return to_create(
                     format!("there is no such key; a key in the same place is called {near}"),
                     format!("name {near} if that is meant, or create the key: {create}"),
                 );
@@ -91,7 +110,7 @@ pub(super) async fn missing(
             let some = keys.iter().take(SHOWN).map(|key| service.short_name(key));
             let some: Vec<_> = some.collect();
             let more = if keys.len() > SHOWN { ", …" } else { "" };
-            failed(
+            to_create(
                 format!(
                     "there is no such key; in the same place are {}{more}{hint}",
                     some.join(", ")
@@ -103,9 +122,9 @@ pub(super) async fn missing(
             Some(Advice {
                 summary, remedy, ..
             }) if listed.kind() == Kind::KeyNotFound => {
-                failed(format!("{summary}{hint}"), format!("{remedy}: {create}"))
+                to_create(format!("{summary}{hint}"), format!("{remedy}: {create}"))
             }
-            _ => failed(
+            _ => to_create(
                 format!("{}{hint}", error.summary()),
                 format!("{}, or create it: {create}", service.where_to_look(key)),
             ),

@@ -154,6 +154,26 @@ fn a_missing_key_is_told_with_a_name_that_is_like_it() {
 }
 
 #[test]
+fn a_missing_key_that_only_decrypts_is_not_to_be_created() {
+    let bench = Bench::new();
+    bench.local_key("new");
+    let file = bench.file(
+        "codec.toml",
+        "[keys]\nlocal_keyring = \"keys\"\n[namespaces.prod]\nencrypt = [\"local://new\"]\ndecrypt = [\"local://old\"]\n",
+    );
+    let answer = bench.doctor(&["--config", &file], &[]);
+    assert_eq!(answer.status, 78);
+    let failed = answer.with_status("failed");
+    assert_eq!(failed.len(), 1, "{failed:#?}");
+    assert_eq!(failed[0]["key"], "local://old");
+    said(failed[0], &["in the same place are new"]);
+    assert_eq!(
+        failed[0]["remedy"],
+        "correct the name or the folder: a new key would open nothing"
+    );
+}
+
+#[test]
 fn a_keyring_alone_means_its_default_key() {
     let bench = Bench::new();
     bench.local_key("default");
