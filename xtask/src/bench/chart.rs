@@ -15,40 +15,115 @@ struct Bar {
     is_ours: bool,
 }
 
-/// Writes the charts of one benchmark to docs/images. Only the codec server has some.
+/// A chart: the name of its file, and what is in it.
+struct Chart {
+    name: &'static str,
+    title: &'static str,
+    bars: Vec<Bar>,
+}
+
+/// Writes the charts of one benchmark to docs/images, if it has some.
 pub(super) fn write(workspace: &Workspace, name: &str, numbers: &Value) -> anyhow::Result<()> {
-    if name != "server" {
-        return Ok(());
-    }
-    for operation in ["decode", "encode"] {
-        let bars = bars(numbers, operation);
-        let title = format!("Processor time for each {operation} request, as a multiple of ours");
+    for chart in charts(name, numbers) {
         let file = workspace
             .root()
-            .join(format!("docs/images/bench-{operation}.svg"));
-        fs::write(&file, svg(&title, &bars))
+            .join(format!("docs/images/bench-{}.svg", chart.name));
+        fs::write(&file, svg(chart.title, &chart.bars))
             .with_context(|| format!("cannot write {}", file.display()))?;
         step::note(&format!("chart: {}", file.display()));
     }
     Ok(())
 }
 
-fn bars(numbers: &Value, operation: &str) -> Vec<Bar> {
-    let text = |row: &Value, name: &str| {
-        let value = row.get(name).and_then(Value::as_str);
-        value.unwrap_or_default().to_owned()
-    };
-    let rows = numbers.as_array().into_iter().flatten();
-    let rows = rows.filter(|row| text(row, "operation") == operation);
+fn charts(name: &str, numbers: &Value) -> Vec<Chart> {
+    let chart = |name, title, bars| Chart { name, title, bars };
+    match name {
+        "server" => vec![
+            chart(
+                "decode",
+                "Decoding: processor time of a request, as a multiple of ours",
+                servers(numbers, "decode"),
+            ),
+            chart(
+                "encode",
+                "Encoding: processor time of a request, as a multiple of ours",
+                servers(numbers, "encode"),
+            ),
+        ],
+        "in-process" => vec![chart(
+            "in-process",
+            "Speed in the codec server, in percent of the raw AEAD",
+            shares(numbers),
+        )],
+        "scaling" => vec![chart(
+            "scaling",
+            "Cost of each one, as a multiple of that of the first row",
+            growth(numbers),
+        )],
+        _ => Vec::new(),
+    }
+}
+
+fn text(row: &Value, name: &str) -> String {
+    let value = row.get(name).and_then(Value::as_str);
+    value.unwrap_or_default().to_owned()
+}
+
+/// A number of a row, by its JSON pointer (RFC 6901).
+fn number(row: &Value, pointer: &str) -> f64 {
+    let value = row.pointer(pointer).and_then(Value::as_f64);
+    value.unwrap_or_default()
+}
+
+fn rows(numbers: &Value) -> impl Iterator<Item = &Value> {
+    numbers.as_array().into_iter().flatten()
+}
+
+fn servers(numbers: &Value, operation: &str) -> Vec<Bar> {
+    let rows = rows(numbers).filter(|row| text(row, "operation") == operation);
     let bar = |row: &Value| {
         let server = text(row, "server");
         Bar {
             label: format!("{}, {server}", text(row, "case")),
-            value: row.get("ratio").and_then(Value::as_f64).unwrap_or_default(),
+            value: number(row, "/ratio"),
             is_ours: server == "codec-server",
         }
     };
     rows.map(bar).collect()
+}
+
+/// How fast payloads are encoded and decoded beside the raw AEAD.
+fn shares(numbers: &Value) -> Vec<Bar> {
+    let bars = rows(numbers).flat_map(|row| {
+        let case = format!("{} × {} bytes", number(row, "/batch"), number(row, "/size"));
+        let bar = |operation: &str, raw: &str, ours: &str| Bar {
+            label: format!("{operation} {case}"),
+            value: 100.0 * number(row, raw) / number(row, ours).max(f64::MIN_POSITIVE),
+            is_ours: true,
+        };
+        [
+            bar("encode", "/raw_seal_ns", "/shared/encode_ns"),
+            bar("decode", "/raw_open_ns", "/shared/decode_ns"),
+        ]
+    });
+    bars.collect()
+}
+
+/// How the cost of one grows with their number, in each series.
+fn growth(numbers: &Value) -> Vec<Bar> {
+    let mut first = (String::new(), 0.0);
+    let bars = rows(numbers).map(|row| {
+        let (series, cost) = (text(row, "series"), number(row, "/ns_each"));
+        if first.0 != series {
+            first = (series.clone(), cost.max(f64::MIN_POSITIVE));
+        }
+        Bar {
+            label: format!("{series}: {}", number(row, "/count")),
+            value: cost / first.1,
+            is_ours: true,
+        }
+    });
+    bars.collect()
 }
 
 fn svg(title: &str, bars: &[Bar]) -> String {
@@ -96,10 +171,51 @@ mod tests {
             { "operation": "decode", "case": "1 × 1 KiB", "server": "go", "ratio": 2.5 },
             { "operation": "encode", "case": "1 × 1 KiB", "server": "go", "ratio": 2.5 },
         ]);
-        let bars = bars(&numbers, "decode");
-        assert_eq!(bars.len(), 2);
-        let svg = svg("Title", &bars);
+        let charts = charts("server", &numbers);
+        let [decode, encode] = charts.as_slice() else {
+            panic!("{} charts", charts.len());
+        };
+        assert_eq!((decode.bars.len(), encode.bars.len()), (2, 1));
+        let svg = svg(decode.title, &decode.bars);
         assert!(svg.contains(">1 × 1 KiB, go</text>") && svg.contains(">2.5</text>"));
         assert!(svg.ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn shares_are_of_the_raw_aead() {
+        let numbers = json!([{
+            "size": 1024, "batch": 100, "raw_seal_ns": 200.0, "raw_open_ns": 300.0,
+            "shared": { "encode_ns": 800.0, "decode_ns": 400.0 },
+        }]);
+        let bars = shares(&numbers);
+        let shown: Vec<_> = bars.iter().map(|bar| (&*bar.label, bar.value)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("encode 100 × 1024 bytes", 25.0),
+                ("decode 100 × 1024 bytes", 75.0)
+            ]
+        );
+    }
+
+    #[test]
+    fn each_series_begins_anew() {
+        let row =
+            |series, count, cost: f64| json!({ "series": series, "count": count, "ns_each": cost });
+        let numbers = json!([
+            row("data keys", 1, 10.0),
+            row("data keys", 100, 15.0),
+            row("namespaces", 1, 40.0),
+        ]);
+        let bars = growth(&numbers);
+        let shown: Vec<_> = bars.iter().map(|bar| (&*bar.label, bar.value)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("data keys: 1", 1.0),
+                ("data keys: 100", 1.5),
+                ("namespaces: 1", 1.0)
+            ]
+        );
     }
 }
