@@ -1,7 +1,12 @@
 //! The JSON form of Tink's keysets.
 
+use std::{fmt, marker::PhantomData};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use zeroize::Zeroizing;
 
 use super::{Key, Keyset, KeysetError, State, material::Material};
@@ -16,7 +21,7 @@ impl Keyset {
             return Err(KeysetError::Utf16);
         }
         let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
-        let keyset: JsonKeyset =
+        let Object(keyset): Object<JsonKeyset> =
             serde_json::from_slice(json).map_err(|error| KeysetError::Json {
                 line: error.line(),
                 column: error.column(),
@@ -24,7 +29,7 @@ impl Keyset {
         let keys = keyset
             .key
             .into_iter()
-            .map(Key::from_json)
+            .map(|Object(key)| Key::from_json(key))
             .collect::<Result<_, _>>()?;
         Self {
             primary: keyset.primary_key_id,
@@ -36,7 +41,7 @@ impl Keyset {
     pub(in super::super) fn to_json(&self) -> Zeroizing<Vec<u8>> {
         let keyset = JsonKeyset {
             primary_key_id: self.primary,
-            key: self.keys.iter().map(Key::to_json).collect(),
+            key: self.keys.iter().map(|key| Object(key.to_json())).collect(),
         };
         // Allocate once: a vector that grows leaves copies of its content in memory.
         let mut json = Zeroizing::new(Vec::with_capacity(512 * (self.keys.len() + 1)));
@@ -54,7 +59,7 @@ impl Key {
             return Err(refuse("only the output prefix type TINK is supported"));
         }
         let material = || {
-            let data = json.key_data.ok_or("it holds no key material")?;
+            let Object(data) = json.key_data.ok_or("it holds no key material")?;
             let value = STANDARD
                 .decode(data.value.as_bytes())
                 .map(Zeroizing::new)
@@ -72,11 +77,11 @@ impl Key {
     fn to_json(&self) -> JsonKey {
         let key_data = self.state.material().map(|material| {
             let key = material.serialize();
-            JsonKeyData {
+            Object(JsonKeyData {
                 type_url: key.type_url.to_owned(),
                 value: Zeroizing::new(STANDARD.encode(&*key.value)),
                 key_material_type: key.material_type.to_owned(),
-            }
+            })
         });
         let status = match &self.state {
             State::Enabled(_) => Status::Enabled,
@@ -96,14 +101,14 @@ impl Key {
 #[serde(rename_all = "camelCase")]
 struct JsonKeyset {
     primary_key_id: u32,
-    key: Vec<JsonKey>,
+    key: Vec<Object<JsonKey>>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonKey {
     #[serde(skip_serializing_if = "Option::is_none")]
-    key_data: Option<JsonKeyData>,
+    key_data: Option<Object<JsonKeyData>>,
     status: Status,
     key_id: u32,
     output_prefix_type: String,
@@ -118,9 +123,48 @@ struct JsonKeyData {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "UPPERCASE", try_from = "String")]
 enum Status {
     Enabled,
     Disabled,
     Destroyed,
+}
+
+/// A name is text. For the derived reader, `{"ENABLED": null}` would be one, too.
+impl TryFrom<String> for Status {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "ENABLED" => Ok(Self::Enabled),
+            "DISABLED" => Ok(Self::Disabled),
+            "DESTROYED" => Ok(Self::Destroyed),
+            _ => Err("unknown status"),
+        }
+    }
+}
+
+/// A message in JSON, which is an object. For the derived reader, an array of its values would be one, too.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
+struct Members<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+    }
 }

@@ -178,6 +178,20 @@ fn refuses_each_broken_keyset_with_what_to_do() {
             "line 1, column 0",
         ),
         (
+            "array",
+            format!(r#"[7,[[["{AES_GCM}","{VALUE}","SYMMETRIC"],"ENABLED",7,"TINK"]]]"#),
+            0o600,
+            Kind::Misconfigured,
+            "not a Tink JSON keyset",
+        ),
+        (
+            "status",
+            good.replace(r#""ENABLED""#, r#"{"ENABLED":null}"#),
+            0o600,
+            Kind::Misconfigured,
+            "not a Tink JSON keyset",
+        ),
+        (
             "nokeys",
             r#"{"primaryKeyId":7,"key":[]}"#.into(),
             0o600,
