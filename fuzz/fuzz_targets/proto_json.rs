@@ -7,6 +7,7 @@ use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use fuzz::json_value;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use temporal_kms_codec_proto::{
@@ -23,12 +24,6 @@ const ROOM: Room = Room {
     before: 9,
     behind: 5,
 };
-/// What `serde_json` says of JSON that it has no value for.
-const NO_VALUE: [&str; 3] = [
-    "number out of range",
-    "lone leading surrogate",
-    "unexpected end of hex escape",
-];
 /// Longer than any error's text.
 const LONGEST_ERROR: usize = 300;
 
@@ -126,14 +121,8 @@ fn same_without_the_straight_way(body: &[u8], payloads: &[Payload]) {
 }
 
 fn same_as_serde_json(body: &[u8], payloads: &[Payload]) {
-    let value: Value = match serde_json::from_slice(body) {
-        Ok(value) => value,
-        // Numbers and halves of characters in members that are skipped. They are JSON, but not a value of `serde_json`.
-        Err(error) => {
-            let error = error.to_string();
-            let is_known = NO_VALUE.iter().any(|reason| error.starts_with(reason));
-            return assert!(is_known, "{error}");
-        }
+    let Some(value) = json_value(body) else {
+        return;
     };
     let all = value.get("payloads").and_then(Value::as_array);
     assert_eq!(all.map_or(0, Vec::len), payloads.len());

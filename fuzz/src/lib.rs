@@ -3,11 +3,16 @@
 #[cfg(feature = "kms")]
 pub mod cloud;
 mod edits;
+mod json;
 mod key;
+mod mutate;
 mod runtime;
+pub mod tink;
 
 pub use edits::{Edit, edited};
+pub use json::json_value;
 pub use key::FixedKey;
+pub use mutate::mutated_keyset;
 pub use runtime::wait_for;
 
 use temporal_kms_codec::{Namespace, Payload};
