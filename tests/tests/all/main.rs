@@ -30,5 +30,6 @@ mod temporal_sdk;
 mod threat_table;
 mod tink;
 mod tink_signing;
+mod tink_verdicts;
 mod vectors;
 mod web_ui;
