@@ -12,6 +12,7 @@ mod demo;
 mod disk;
 mod dist;
 mod fuzz;
+mod interrupt;
 mod packages;
 mod path;
 mod publish;

@@ -5,7 +5,6 @@ mod credential;
 mod events;
 mod history;
 mod http;
-mod interrupt;
 mod programs;
 mod remote_claims;
 mod remote_task;
@@ -21,10 +20,10 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 
 use self::{
-    claims::Claims, credential::Credential, history::History, interrupt::Interrupts,
-    programs::Programs, remote_task::RemoteTask, stage::Stage, task::Task,
+    claims::Claims, credential::Credential, history::History, programs::Programs,
+    remote_task::RemoteTask, stage::Stage, task::Task,
 };
-use crate::{path, step, workspace::Workspace};
+use crate::{interrupt::Interrupts, path, step, workspace::Workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

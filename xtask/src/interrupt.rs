@@ -1,4 +1,4 @@
-//! Ctrl-C and the other signals that end the demo.
+//! Ctrl-C and the other signals that end a command which has started servers.
 
 use std::{
     sync::{
@@ -15,14 +15,14 @@ use signal_hook::{
     iterator::Signals,
 };
 
-/// Ctrl-C and similar signals. They end every wait of the demo at once.
-pub(super) struct Interrupts {
+/// Ctrl-C and similar signals. They end every server, and so every wait for one.
+pub(crate) struct Interrupts {
     came: Arc<AtomicBool>,
     first: Receiver<()>,
 }
 
 impl Interrupts {
-    pub(super) fn watch() -> anyhow::Result<Self> {
+    pub(crate) fn watch() -> anyhow::Result<Self> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("no signal handler")?;
         let came = Arc::new(AtomicBool::new(false));
         let (sender, first) = channel();
@@ -37,12 +37,12 @@ impl Interrupts {
         Ok(Self { came, first })
     }
 
-    pub(super) fn came(&self) -> bool {
+    pub(crate) fn came(&self) -> bool {
         self.came.load(Ordering::SeqCst)
     }
 
-    /// Blocks until the user ends the demo.
-    pub(super) fn wait(&self) {
+    /// Blocks until the user ends the command.
+    pub(crate) fn wait(&self) {
         let _ = self.first.recv();
     }
 }
