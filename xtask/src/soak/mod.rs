@@ -2,16 +2,24 @@
 //!
 //! A request that needs the key service may fail while the service is down. Every other failure counts, and so do payloads
 //! that do not come back as they were, memory that grows, and answers that get slower.
+//!
+//! With a limit of memory, the server runs in a control group, and may refuse some of the large requests that come at once.
 
+mod caller;
+mod control_group;
 mod kept;
+mod large;
 mod load;
+mod memory_limit;
 mod plan;
 mod report;
+mod sizing;
 mod stage;
 mod tally;
 
 use std::{
     path::PathBuf,
+    process::ExitStatus,
     thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
@@ -19,20 +27,25 @@ use std::{
 use anyhow::{Context, ensure};
 
 use self::{
+    large::LargeClient,
     load::Client,
     plan::Phase,
-    report::Report,
+    report::{End, Report},
     stage::Stage,
     tally::{Shared, Tally},
 };
 use crate::{
     bench::{build_server, figures},
+    interrupt::Interrupts,
     step,
     workspace::Workspace,
 };
 
 /// How often memory is measured.
 const BEAT: Duration = Duration::from_millis(500);
+/// How long a server whose memory is gone may take to end.
+const LAST_MOMENTS: Duration = Duration::from_secs(5);
+const INTERRUPTED: &str = "the soak was interrupted";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -57,6 +70,9 @@ pub(crate) struct Arguments {
     /// How many times slower the last quarter may be than the first
     #[arg(long, value_name = "FACTOR", default_value_t = 3.0)]
     most_drift: f64,
+    /// Run the codec server in a control group with so many MiB of memory, as a container does, and send large requests, too
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    memory_limit: Option<u32>,
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
@@ -70,11 +86,23 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         Some(program) => program.clone(),
         None => build_key_service(workspace)?,
     };
-    let stage = Stage::start(codec_server, &fake_cloud_kms)?;
-    let (clients, tally) = load(&stage, time, arguments.clients)?;
-    let lost = clients.into_iter().map(Client::lost).sum();
-    let audit_log_is_whole = stage.stop_and_verify_audit_log()?;
-    let report = Report::new(arguments, &tally, lost, audit_log_is_whole);
+    let interrupts = Interrupts::watch()?;
+    let mut stage = Stage::start(codec_server, &fake_cloud_kms, arguments.memory_limit)?;
+    let loaded = load(&mut stage, time, arguments);
+    ensure!(!interrupts.came(), INTERRUPTED);
+    let (clients, tally) = loaded?;
+    let lost = clients
+        .iter()
+        .map(|client| client.lost(|| stage.ended(Duration::ZERO).is_some()))
+        .sum();
+    ensure!(!interrupts.came(), INTERRUPTED);
+    let end = End {
+        status: stage.ended(Duration::ZERO),
+        lost,
+        memory: stage.memory()?,
+        audit_log_is_whole: stage.stop_and_verify_audit_log()?,
+    };
+    let report = Report::new(arguments, &tally, end);
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
@@ -91,35 +119,50 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
 
 /// Has the clients send requests for `time`, and the key service misbehave meanwhile. Returns the clients, and what was
 /// counted until the last of them ended.
-fn load(stage: &Stage, time: Duration, clients: u32) -> anyhow::Result<(Vec<Client>, Tally)> {
-    let own = Shared::new();
+fn load(
+    stage: &mut Stage,
+    time: Duration,
+    arguments: &Arguments,
+) -> anyhow::Result<(Vec<Client>, Tally)> {
+    let has_large = arguments.memory_limit.is_some();
+    let own = Shared::new(has_large);
     let shared = &own;
     let ends = Instant::now() + time;
+    let goes_on = || Instant::now() < ends && !shared.is_stopped();
     let clients = thread::scope(|scope| {
-        let running: Vec<_> = (0..clients)
+        let running: Vec<_> = (0..arguments.clients)
             .map(|number| {
                 let mut client = Client::new(stage.codec(), number);
                 scope.spawn(move || {
-                    while Instant::now() < ends && !shared.is_stopped() {
+                    while goes_on() {
                         client.round(shared);
                     }
                     client
                 })
             })
             .collect();
+        for number in (0..arguments.clients).filter(|_| has_large) {
+            let mut client = LargeClient::new(stage.codec(), number);
+            scope.spawn(move || {
+                while goes_on() {
+                    client.turn(shared);
+                }
+            });
+        }
         let ruled = rule(stage, shared, time);
-        if ruled.is_err() {
+        if !matches!(ruled, Ok(None)) {
             shared.stop();
         }
         let clients: Result<Vec<_>, _> = running.into_iter().map(ScopedJoinHandle::join).collect();
         let clients = clients.map_err(|_| anyhow::anyhow!("a client panicked"))?;
-        ruled.map(|()| clients)
+        ruled.map(|_| clients)
     })?;
     Ok((clients, own.finish()))
 }
 
-/// Goes through the phases of the key service, measures the server, and rotates the key once in each cycle.
-fn rule(stage: &Stage, shared: &Shared, time: Duration) -> anyhow::Result<()> {
+/// Goes through the phases of the key service, measures the server, and rotates the key once in each cycle. Returns early when
+/// the server ends.
+fn rule(stage: &mut Stage, shared: &Shared, time: Duration) -> anyhow::Result<Option<ExitStatus>> {
     let started = Instant::now();
     let mut current = None;
     while started.elapsed() < time {
@@ -133,12 +176,21 @@ fn rule(stage: &Stage, shared: &Shared, time: Duration) -> anyhow::Result<()> {
             stage.set_faults(phase.faults())?;
             current = Some((phase, cycle));
         }
-        shared.measured(figures::memory_now(stage.codec_id())?);
+        let memory = figures::memory_now(stage.codec_id());
+        let wait = if memory.is_ok() {
+            Duration::ZERO
+        } else {
+            LAST_MOMENTS
+        };
+        if let Some(status) = stage.ended(wait) {
+            return Ok(Some(status));
+        }
+        shared.measured(memory?);
         thread::sleep(BEAT.min(time.saturating_sub(started.elapsed())));
     }
     stage.set_faults(&[])?;
     shared.enter(Phase::Works);
-    Ok(())
+    Ok(None)
 }
 
 fn build_key_service(workspace: &Workspace) -> anyhow::Result<PathBuf> {

@@ -1,11 +1,15 @@
 //! The result of a soak, and the limits that it has to keep.
 
+use std::{collections::BTreeMap, process::ExitStatus};
+
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
     Arguments,
-    tally::{Requests, Sample, Tally},
+    memory_limit::GroupMemory,
+    sizing::Sizing,
+    tally::{Operation, Requests, Sample, Tally},
 };
 use crate::{
     bench::{
@@ -23,15 +27,29 @@ pub(super) struct Report {
     outages: u64,
     /// Requests that failed although they did not need the key service, or although it worked.
     failed: u64,
+    /// How often, by what was answered.
+    failures: BTreeMap<String, u64>,
     /// Answers that were not what had been encoded.
     wrong: u64,
-    /// Bodies that could not be decoded at the end.
-    lost: usize,
+    /// Bodies that could not be decoded at the end. `None` when the server had ended before.
+    lost: Option<usize>,
     audit_log_is_whole: bool,
+    /// How the server ended by itself, or was killed.
+    ended: Option<String>,
     memory: Memory,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_limit: Option<MemoryLimit>,
     /// The latency of the last quarter as a multiple of that of the first one.
     drift: f64,
     limits: Limits,
+}
+
+/// How the servers were at the end.
+pub(super) struct End {
+    pub(super) status: Option<ExitStatus>,
+    pub(super) lost: Option<usize>,
+    pub(super) memory: Option<GroupMemory>,
+    pub(super) audit_log_is_whole: bool,
 }
 
 #[derive(Serialize)]
@@ -40,6 +58,9 @@ struct Row {
     requests: u64,
     failed: u64,
     excused: u64,
+    /// Only with large requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<u64>,
     p50_first_ms: f64,
     p50_last_ms: f64,
     p99_ms: f64,
@@ -56,6 +77,14 @@ struct Memory {
     growth: f64,
 }
 
+/// The memory of the server's control group, and the settings that were chosen for its limit.
+#[derive(Serialize)]
+struct MemoryLimit {
+    #[serde(flatten)]
+    group: GroupMemory,
+    settings: Sizing,
+}
+
 #[derive(Serialize)]
 struct Limits {
     growth_mib: f64,
@@ -63,17 +92,21 @@ struct Limits {
 }
 
 impl Report {
-    pub(super) fn new(
-        arguments: &Arguments,
-        tally: &Tally,
-        lost: usize,
-        audit_log_is_whole: bool,
-    ) -> Self {
-        let operations = vec![
-            Row::new("encode", &tally.encode, tally.seconds),
-            Row::new("decode", &tally.decode_new, tally.seconds),
-            Row::new("decode old", &tally.decode_old, tally.seconds),
+    pub(super) fn new(arguments: &Arguments, tally: &Tally, end: End) -> Self {
+        let mut requests = vec![
+            (Operation::Encode, &tally.encode),
+            (Operation::DecodeNew, &tally.decode_new),
+            (Operation::DecodeOld, &tally.decode_old),
         ];
+        let has_large = arguments.memory_limit.is_some();
+        if has_large {
+            requests.push((Operation::EncodeLarge, &tally.encode_large));
+            requests.push((Operation::DecodeLarge, &tally.decode_large));
+        }
+        let operations: Vec<Row> = requests
+            .into_iter()
+            .map(|(operation, requests)| Row::new(operation, requests, tally.seconds, has_large))
+            .collect();
         // Old payloads wait for the key service, so their times say nothing of the server.
         let quick = || operations.iter().take(2);
         let at_first: f64 = quick().map(|row| row.p50_first_ms).sum();
@@ -82,12 +115,18 @@ impl Report {
             minutes: tally.seconds / 60.0,
             failed: operations.iter().map(|row| row.failed).sum(),
             operations,
+            failures: tally.failures.clone(),
             rotations: tally.rotations,
             outages: tally.outages,
             wrong: tally.wrong,
-            lost,
-            audit_log_is_whole,
+            lost: end.lost,
+            audit_log_is_whole: end.audit_log_is_whole,
+            ended: end.status.map(|status| status.to_string()),
             memory: Memory::new(tally),
+            memory_limit: end.memory.map(|group| MemoryLimit {
+                settings: Sizing::of(group.limit_mib),
+                group,
+            }),
             drift: at_last / at_first,
             limits: Limits {
                 growth_mib: arguments.most_growth,
@@ -107,6 +146,16 @@ impl Report {
         };
         let sent = self.operations.iter().all(|row| row.requests > 0);
         check(sent, "a kind of request was never sent".to_owned());
+        let answered = self.operations.iter().all(Row::is_answered);
+        let text = "a kind of request was always refused or failed";
+        check(!sent || answered, text.to_owned());
+        if let Some(status) = &self.ended {
+            check(false, format!("the server ended ({status})"));
+        }
+        if let Some(MemoryLimit { group, .. }) = &self.memory_limit {
+            let kills = group.kills;
+            check(kills == 0, format!("kills for lack of memory: {kills}"));
+        }
         let failed = self.failed;
         check(
             failed == 0,
@@ -114,7 +163,8 @@ impl Report {
         );
         let wrong = self.wrong;
         check(wrong == 0, format!("{wrong} answers were wrong"));
-        let lost = self.lost;
+        // The end of the server is reported above.
+        let lost = self.lost.unwrap_or_default();
         check(lost == 0, format!("{lost} bodies were lost"));
         let whole = self.audit_log_is_whole;
         check(whole, "the audit log is not whole".to_owned());
@@ -137,6 +187,10 @@ impl Report {
         anstream::println!();
         table::rows(MEMORY, &json!([self.memory]));
         anstream::println!();
+        if let Some(limit) = &self.memory_limit {
+            table::rows(MEMORY_LIMIT, &json!([limit]));
+            anstream::println!();
+        }
         step::note(&format!(
             "{} rotations, {} outages, latency drift {:.2}; {} failed, {} wrong, {} lost; the audit log is {}",
             self.rotations,
@@ -144,13 +198,21 @@ impl Report {
             self.drift,
             self.failed,
             self.wrong,
-            self.lost,
+            self.lost.unwrap_or_default(),
             if self.audit_log_is_whole {
                 "whole"
             } else {
                 "damaged"
             },
         ));
+        for (answer, count) in &self.failures {
+            step::note(&format!("failed without need: {answer} ({count} times)"));
+        }
+        if let Some(status) = &self.ended {
+            step::note(&format!(
+                "the server ended ({status}); what was kept could not be decoded"
+            ));
+        }
     }
 }
 
@@ -159,6 +221,7 @@ const OPERATIONS: &[table::Column] = &[
     ("requests", "requests", Some(0)),
     ("failed", "failed", Some(0)),
     ("excused", "excused", Some(0)),
+    ("refused", "refused", Some(0)),
     ("p50 ms, first quarter", "p50_first_ms", Some(2)),
     ("p50 ms, last quarter", "p50_last_ms", Some(2)),
     ("p99 ms", "p99_ms", Some(2)),
@@ -171,18 +234,35 @@ const MEMORY: &[table::Column] = &[
     ("growth", "growth", Some(1)),
 ];
 
+const MEMORY_LIMIT: &[table::Column] = &[
+    ("MiB, limit", "limit_mib", Some(0)),
+    ("peak of the group", "peak_mib", Some(1)),
+    ("limit reached", "reached", Some(0)),
+    ("kills", "kills", Some(0)),
+    ("max_memory", "settings.max_memory_mib", Some(0)),
+    ("max_answer", "settings.max_answer_mib", Some(0)),
+    ("max_connections", "settings.max_connections", Some(0)),
+    ("arenas", "settings.malloc_arenas", Some(0)),
+];
+
 impl Row {
-    fn new(operation: &'static str, requests: &Requests, seconds: f64) -> Self {
+    fn new(operation: Operation, requests: &Requests, seconds: f64, has_large: bool) -> Self {
         let times = |part| values(&requests.times, part, seconds);
         Self {
-            operation,
+            operation: operation.name(),
             requests: requests.sent,
             failed: requests.failed,
             excused: requests.excused,
+            refused: has_large.then_some(requests.refused),
             p50_first_ms: median(times(FIRST_QUARTER)),
             p50_last_ms: median(times(LAST_QUARTER)),
             p99_ms: percentile(times(WHOLE), 99),
         }
+    }
+
+    fn is_answered(&self) -> bool {
+        let others = self.failed + self.excused + self.refused.unwrap_or_default();
+        self.requests > others
     }
 }
 
@@ -219,7 +299,10 @@ fn values(samples: &[Sample], (from, to): Part, seconds: f64) -> impl Iterator<I
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
+
     fn arguments() -> Arguments {
         Arguments {
             minutes: 1.0,
@@ -229,6 +312,16 @@ mod tests {
             fake_cloud_kms: None,
             most_growth: 10.0,
             most_drift: 2.0,
+            memory_limit: None,
+        }
+    }
+
+    fn end(lost: usize, audit_log_is_whole: bool) -> End {
+        End {
+            status: None,
+            lost: Some(lost),
+            memory: None,
+            audit_log_is_whole,
         }
     }
 
@@ -271,7 +364,7 @@ mod tests {
 
     #[test]
     fn what_keeps_the_limits_passes() {
-        let report = Report::new(&arguments(), &tally(1.5, 55.0), 0, true);
+        let report = Report::new(&arguments(), &tally(1.5, 55.0), end(0, true));
         assert!(
             report.passed_limits().is_empty(),
             "{:?}",
@@ -300,8 +393,54 @@ mod tests {
             // Without requests, the latency is unknown too.
             (Tally::default(), 0, true, 2),
         ] {
-            let passed = Report::new(&arguments(), &tally, lost, whole).passed_limits();
+            let passed = Report::new(&arguments(), &tally, end(lost, whole)).passed_limits();
             assert_eq!(passed.len(), count, "{passed:?}");
         }
+    }
+
+    /// The passed limits of a soak with limited memory, whose large requests were refused so often.
+    fn limited(refused: u64, kills: u64, status: Option<ExitStatus>) -> Vec<String> {
+        let arguments = Arguments {
+            memory_limit: Some(256),
+            ..arguments()
+        };
+        let large = || Requests {
+            sent: 60,
+            refused,
+            ..Requests::default()
+        };
+        let tally = Tally {
+            encode_large: large(),
+            decode_large: large(),
+            ..tally(1.0, 50.0)
+        };
+        let end = End {
+            status,
+            lost: status.is_none().then_some(0),
+            memory: Some(GroupMemory {
+                limit_mib: 256,
+                peak_mib: Some(255.5),
+                reached: 9,
+                kills,
+            }),
+            ..end(0, true)
+        };
+        Report::new(&arguments, &tally, end).passed_limits()
+    }
+
+    #[test]
+    fn kills_and_the_end_of_the_server_are_noticed_and_refusals_are_not_failures() {
+        assert_eq!(limited(59, 0, None), Vec::<String>::new());
+        assert_eq!(
+            limited(60, 0, None),
+            ["a kind of request was always refused or failed"]
+        );
+        assert_eq!(
+            limited(5, 1, Some(ExitStatus::from_raw(9))),
+            [
+                "the server ended (signal: 9 (SIGKILL))",
+                "kills for lack of memory: 1"
+            ]
+        );
     }
 }

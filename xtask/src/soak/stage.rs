@@ -4,7 +4,8 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitStatus},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -12,39 +13,67 @@ use dev_servers::Service;
 use tempfile::TempDir;
 use ureq::Agent;
 
+use super::{
+    memory_limit::{GroupMemory, MemoryLimit},
+    sizing::Sizing,
+};
 use crate::step;
 
 const KEY: &str = "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k";
 const KEY_SERVICE: &str = "GCP_KMS_ENDPOINT";
+/// A folder on a disk. Files in memory would count as memory of the server that writes them.
+const DISK: &str = "/var/tmp";
 
 pub(super) struct Stage {
     program: PathBuf,
     codec: Service,
     key_service: Service,
     folder: TempDir,
+    /// Is removed after the servers have ended.
+    limit: Option<MemoryLimit>,
 }
 
 impl Stage {
-    pub(super) fn start(program: PathBuf, fake_cloud_kms: &Path) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
+    /// Starts both servers, the codec server with at most so many MiB of memory.
+    pub(super) fn start(
+        program: PathBuf,
+        fake_cloud_kms: &Path,
+        memory_limit: Option<u32>,
+    ) -> anyhow::Result<Self> {
+        let limit = memory_limit.map(MemoryLimit::new).transpose()?;
+        let sizing = memory_limit.map(Sizing::of);
+        let folder = match limit {
+            Some(_) => tempfile::tempdir_in(DISK).context("no folder in /var/tmp")?,
+            None => tempfile::tempdir()?,
+        };
         let key_service = Service::start("Cloud KMS", Command::new(fake_cloud_kms))?;
         step::output(keys(&program, &key_service, "create"))?;
         let audit = folder.path().join("audit");
         fs::create_dir(&audit)?;
         fs::set_permissions(&audit, PermissionsExt::from_mode(0o700))?;
         let file = folder.path().join("codec.toml");
-        fs::write(&file, configuration(&audit))?;
-        let mut command = Command::new(&program);
+        let lines = sizing.as_ref().map(Sizing::lines);
+        fs::write(&file, configuration(&audit, &lines.unwrap_or_default()))?;
+        let mut command = match &limit {
+            Some(limit) => limit.command(&program, &folder.path().join("codec-server")),
+            None => Command::new(&program),
+        };
         command.args(["serve", "--config"]).arg(file);
         command
             .env(KEY_SERVICE, key_service.url())
-            .env("RUST_LOG", "error");
-        let codec = Service::start("the codec server", command)?;
+            .env("RUST_LOG", "error")
+            .envs(sizing.as_ref().map(Sizing::variable));
+        let codec = Service::start("the codec server", command);
+        let codec = codec.with_context(|| match memory_limit {
+            Some(mib) => format!("the codec server does not start with {mib} MiB of memory"),
+            None => "the codec server does not start".to_owned(),
+        })?;
         Ok(Self {
             program,
             codec,
             key_service,
             folder,
+            limit,
         })
     }
 
@@ -55,6 +84,16 @@ impl Stage {
 
     pub(super) fn codec_id(&self) -> u32 {
         self.codec.process().id()
+    }
+
+    /// How the codec server has ended, if it ends within this time.
+    pub(super) fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
+        self.codec.process_mut().wait(within).ok()
+    }
+
+    /// What the system counted for the codec server, where its memory is limited.
+    pub(super) fn memory(&self) -> anyhow::Result<Option<GroupMemory>> {
+        self.limit.as_ref().map(MemoryLimit::memory).transpose()
     }
 
     /// Makes a new version of the key, which encrypts from now on.
@@ -91,12 +130,12 @@ fn keys(program: &Path, key_service: &Service, command: &str) -> Command {
 
 /// Few data keys are kept, and each lives for some seconds, so that requests need the key service all the time. They are
 /// kept longer than an outage lasts, and more of them than clients send requests at a time: the active one stays.
-fn configuration(audit: &Path) -> String {
+fn configuration(audit: &Path, server: &str) -> String {
     format!(
         r#"[server]
 listen = "127.0.0.1:0"
 admin_listen = "127.0.0.1:0"
-[audit]
+{server}[audit]
 folder = '{}'
 [keys.calls]
 attempt_timeout = "1500ms"

@@ -1,6 +1,7 @@
 //! What the clients and the measurements have seen so far.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -21,19 +22,54 @@ pub(super) enum Operation {
     DecodeNew,
     /// It may need the key service.
     DecodeOld,
+    /// A request of 4 MiB, as [`Encode`](Self::Encode).
+    EncodeLarge,
+    /// It comes later than [`DecodeNew`](Self::DecodeNew), because the server is busy. So it may need the key service.
+    DecodeLarge,
+}
+
+impl Operation {
+    /// Its name in reports.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Encode => "encode",
+            Self::DecodeNew => "decode",
+            Self::DecodeOld => "decode old",
+            Self::EncodeLarge => "encode 4 MiB",
+            Self::DecodeLarge => "decode 4 MiB",
+        }
+    }
+
+    fn may_need_key_service(self) -> bool {
+        matches!(self, Self::DecodeOld | Self::DecodeLarge)
+    }
+
+    fn is_large(self) -> bool {
+        matches!(self, Self::EncodeLarge | Self::DecodeLarge)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Done,
-    Failed,
+    /// Status 429 with `Retry-After`: the server has too much to do.
+    Busy,
+    /// Status 503 with `Retry-After`: a key cannot be used now, or the server has too much to do.
+    Unavailable,
+    /// Another status, or no answer.
+    Failed(Option<u16>),
     /// The answer is not what was encoded.
     Wrong,
 }
 
 impl Outcome {
-    pub(super) fn of(is_done: bool) -> Self {
-        if is_done { Self::Done } else { Self::Failed }
+    fn status(self) -> Option<u16> {
+        match self {
+            Self::Done | Self::Wrong => Some(200),
+            Self::Busy => Some(429),
+            Self::Unavailable => Some(503),
+            Self::Failed(status) => status,
+        }
     }
 }
 
@@ -51,6 +87,8 @@ pub(super) struct Requests {
     pub(super) sent: u64,
     /// That may fail, because the key service was down.
     pub(super) excused: u64,
+    /// That the server refused for the moment, because there were too many large ones.
+    pub(super) refused: u64,
     pub(super) failed: u64,
     /// When each request began, and how many milliseconds it took, while the key service was quick.
     pub(super) times: Vec<Sample>,
@@ -61,6 +99,10 @@ pub(super) struct Tally {
     pub(super) encode: Requests,
     pub(super) decode_new: Requests,
     pub(super) decode_old: Requests,
+    pub(super) encode_large: Requests,
+    pub(super) decode_large: Requests,
+    /// How often requests failed without need, by what was answered.
+    pub(super) failures: BTreeMap<String, u64>,
     pub(super) wrong: u64,
     pub(super) rotations: u64,
     pub(super) outages: u64,
@@ -74,6 +116,8 @@ pub(super) struct Tally {
 pub(super) struct Shared {
     started: Instant,
     stopped: AtomicBool,
+    /// Whether there are so many large requests that the server may refuse some for the moment.
+    is_crowded: bool,
     state: Mutex<State>,
 }
 
@@ -85,10 +129,11 @@ struct State {
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_crowded: bool) -> Self {
         Self {
             started: Instant::now(),
             stopped: AtomicBool::new(false),
+            is_crowded,
             state: Mutex::new(State {
                 tally: Tally::default(),
                 phase: Phase::Works,
@@ -108,6 +153,11 @@ impl Shared {
 
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Relaxed)
+    }
+
+    /// The time since the load began.
+    pub(super) fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 
     pub(super) fn enter(&self, phase: Phase) {
@@ -138,13 +188,15 @@ impl Shared {
     pub(super) fn note(&self, operation: Operation, started: Instant, outcome: Outcome) {
         let took = started.elapsed().as_secs_f64() * 1e3;
         let mut state = self.lock();
-        let may_fail = operation == Operation::DecodeOld && state.was_down_since(started);
+        let may_fail = operation.may_need_key_service() && state.was_down_since(started);
         let is_quick = state.phase.is_quick();
         let tally = &mut state.tally;
         let requests = match operation {
             Operation::Encode => &mut tally.encode,
             Operation::DecodeNew => &mut tally.decode_new,
             Operation::DecodeOld => &mut tally.decode_old,
+            Operation::EncodeLarge => &mut tally.encode_large,
+            Operation::DecodeLarge => &mut tally.decode_large,
         };
         requests.sent += 1;
         match outcome {
@@ -152,15 +204,25 @@ impl Shared {
                 requests.times.push(self.sample(started, took));
             }
             Outcome::Done => {}
-            Outcome::Failed if may_fail => requests.excused += 1,
-            Outcome::Failed => requests.failed += 1,
             Outcome::Wrong => tally.wrong += 1,
+            Outcome::Busy if self.is_crowded => requests.refused += 1,
+            _ if may_fail => requests.excused += 1,
+            Outcome::Unavailable if operation.is_large() => requests.refused += 1,
+            _ => {
+                requests.failed += 1;
+                let name = operation.name();
+                let answer = match outcome.status() {
+                    Some(status) => format!("{name}: status {status}"),
+                    None => format!("{name}: no answer"),
+                };
+                *tally.failures.entry(answer).or_default() += 1;
+            }
         }
     }
 
     /// What was counted until now, when the load has ended.
     pub(super) fn finish(self) -> Tally {
-        let seconds = self.started.elapsed().as_secs_f64();
+        let seconds = self.age().as_secs_f64();
         let state = self.state.into_inner();
         let state = state.unwrap_or_else(PoisonError::into_inner);
         Tally {
@@ -183,8 +245,8 @@ mod tests {
 
     #[test]
     fn only_what_needs_the_key_service_may_fail_and_only_while_it_is_down() {
-        let shared = Shared::new();
-        let fail = |operation| shared.note(operation, Instant::now(), Outcome::Failed);
+        let shared = Shared::new(false);
+        let fail = |operation| shared.note(operation, Instant::now(), Outcome::Failed(Some(500)));
         fail(Operation::DecodeOld);
         shared.enter(Phase::Down);
         fail(Operation::DecodeOld);
@@ -195,15 +257,59 @@ mod tests {
         let tally = shared.finish();
         assert_eq!((tally.decode_old.failed, tally.decode_old.excused), (1, 2));
         assert_eq!((tally.decode_new.failed, tally.encode.failed), (1, 1));
+        let failures: Vec<_> = tally.failures.into_iter().collect();
+        let expected = ["decode old", "decode", "encode"];
+        let expected = expected.map(|operation| (format!("{operation}: status 500"), 1));
+        assert_eq!(failures, expected);
         assert_eq!(tally.outages, 1);
     }
 
     #[test]
     fn a_wrong_answer_is_never_excused() {
-        let shared = Shared::new();
+        let shared = Shared::new(true);
         shared.enter(Phase::Lies);
         shared.note(Operation::DecodeOld, Instant::now(), Outcome::Wrong);
+        shared.note(Operation::DecodeLarge, Instant::now(), Outcome::Wrong);
         let tally = shared.finish();
-        assert_eq!((tally.wrong, tally.decode_old.excused), (1, 0));
+        assert_eq!((tally.wrong, tally.decode_old.excused), (2, 0));
+        let large = tally.decode_large;
+        assert_eq!((large.excused, large.refused), (0, 0));
+    }
+
+    /// How requests with this outcome are counted while the key service works: failed, and refused.
+    fn counted(is_crowded: bool, operation: Operation, outcome: Outcome) -> (u64, u64) {
+        let shared = Shared::new(is_crowded);
+        shared.note(operation, Instant::now(), outcome);
+        let tally = shared.finish();
+        let all = [
+            tally.encode,
+            tally.decode_new,
+            tally.decode_old,
+            tally.encode_large,
+            tally.decode_large,
+        ];
+        let sum = |count: fn(&Requests) -> u64| all.iter().map(count).sum();
+        assert_eq!(sum(|requests| requests.sent), 1);
+        (
+            sum(|requests| requests.failed),
+            sum(|requests| requests.refused),
+        )
+    }
+
+    #[test]
+    fn the_server_may_refuse_while_there_are_many_large_requests() {
+        use Operation::{DecodeLarge, DecodeOld, Encode, EncodeLarge};
+        use Outcome::{Busy, Failed, Unavailable};
+
+        for operation in [Encode, DecodeOld] {
+            assert_eq!(counted(false, operation, Busy), (1, 0));
+            assert_eq!(counted(true, operation, Busy), (0, 1));
+            assert_eq!(counted(true, operation, Unavailable), (1, 0));
+        }
+        for operation in [EncodeLarge, DecodeLarge] {
+            assert_eq!(counted(true, operation, Busy), (0, 1));
+            assert_eq!(counted(true, operation, Unavailable), (0, 1));
+            assert_eq!(counted(true, operation, Failed(None)), (1, 0));
+        }
     }
 }
