@@ -5,14 +5,14 @@
 
 mod parts;
 
-use std::{pin::pin, task::Poll, time::Duration};
+use std::{task::Poll, time::Duration};
 
 use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
 use futures::poll;
 use http_body_util::BodyExt as _;
 use temporal_kms_codec_service::body::discard;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub(super) use self::parts::Parts;
 use super::{connection::READ_BUFFER, memory::Share, request_error::RequestError};
@@ -33,25 +33,12 @@ pub(super) struct Received {
     pub(super) share: Share,
 }
 
-/// Reads the whole body. Memory is taken in proportion to the bytes that have arrived.
+/// Reads the whole body, for which the client may take `time`. Memory is taken in proportion to the bytes that have arrived. What
+/// this request waits for memory is not the client's time.
 pub(super) async fn read(
-    body: Body,
-    limit: usize,
-    time: Duration,
-    share: Share,
-) -> Result<Received, RequestError> {
-    let mut body = pin!(read_limited(body, limit, share));
-    // A small body has arrived with its head, and needs no clock.
-    if let Poll::Ready(read) = poll!(body.as_mut()) {
-        return read;
-    }
-    let read = timeout(time, body).await;
-    read.unwrap_or(Err(RequestError::BodyTooSlow))
-}
-
-async fn read_limited(
     mut body: Body,
     limit: usize,
+    mut time: Duration,
     mut share: Share,
 ) -> Result<Received, RequestError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
@@ -59,7 +46,7 @@ async fn read_limited(
         return Err(refuse(body, RequestError::BodyTooLarge { limit }).await);
     }
     let mut bytes = Parts::default();
-    while let Some(part) = next(&mut body).await? {
+    while let Some(part) = next(&mut body, &mut time).await? {
         if part.len() > limit - bytes.len() {
             drop((bytes, share));
             return Err(refuse(body, RequestError::BodyTooLarge { limit }).await);
@@ -116,9 +103,10 @@ async fn refuse(body: Body, refusal: RequestError) -> RequestError {
     refusal
 }
 
-async fn next(body: &mut Body) -> Result<Option<Bytes>, RequestError> {
+/// The next part. The time until it arrives is taken off `time`.
+async fn next(body: &mut Body, time: &mut Duration) -> Result<Option<Bytes>, RequestError> {
     loop {
-        let Some(frame) = body.frame().await else {
+        let Some(frame) = arrive(body.frame(), time).await? else {
             return Ok(None);
         };
         let frame = frame.map_err(|_| RequestError::BodyBroken)?;
@@ -129,8 +117,27 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, RequestError> {
     }
 }
 
+async fn arrive<F: Future + Unpin>(
+    mut frame: F,
+    time: &mut Duration,
+) -> Result<F::Output, RequestError> {
+    // A small body has arrived with its head, and needs no clock.
+    if let Poll::Ready(frame) = poll!(&mut frame) {
+        return Ok(frame);
+    }
+    let begun = Instant::now();
+    let arrived = timeout(*time, frame).await;
+    *time = time.saturating_sub(begun.elapsed());
+    arrived.map_err(|_| RequestError::BodyTooSlow)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use futures::{StreamExt as _, stream};
+    use tokio::time::sleep;
+
     use super::*;
     use crate::http::memory::Memory;
 
@@ -176,6 +183,38 @@ mod tests {
                 arrived += part;
                 let most = FIRST_OF_LONG.max(arrived * 2);
                 assert!((arrived..=most).contains(&taken), "{arrived}: {taken}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_memory_is_not_the_clients_time() {
+        let memory = Memory::new(1 << 20);
+        let mut other = memory.share();
+        other.try_grow(1 << 20).unwrap();
+        let body = Body::from(vec![b'x'; 512 << 10]);
+        let (received, ()) = tokio::join!(
+            read(body, LIMIT, Duration::from_millis(100), memory.share()),
+            async {
+                sleep(Duration::from_millis(900)).await;
+                drop(other);
+            },
+        );
+        assert_eq!(received.unwrap().bytes.len(), 512 << 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_waits_for_a_client_count_together() {
+        for (pause, is_read) in [(30, true), (40, false)] {
+            let parts = stream::iter(0..3).then(move |_| async move {
+                sleep(Duration::from_millis(pause)).await;
+                Ok::<_, Infallible>(Bytes::from_static(b"part"))
+            });
+            let share = Memory::new(1 << 20).share();
+            let time = Duration::from_millis(100);
+            match read(Body::from_stream(parts), LIMIT, time, share).await {
+                Ok(received) => assert!(is_read && received.bytes.len() == 12),
+                Err(error) => assert!(!is_read && matches!(error, RequestError::BodyTooSlow)),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::request_error::RequestError;
@@ -14,7 +14,7 @@ use super::request_error::RequestError;
 const FREE: usize = 64 << 10;
 /// Memory is counted in units of this many bytes.
 const UNIT: usize = 4 << 10;
-/// How long a request waits for memory.
+/// How long a request waits for memory, in all. Requests that each hold a part of their memory would hold up each other.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The memory of all requests together. Clones share it.
@@ -33,6 +33,7 @@ impl Memory {
             memory: Arc::clone(&self.0),
             held: None,
             bytes: 0,
+            patience: PATIENCE,
         }
     }
 }
@@ -43,6 +44,8 @@ pub(super) struct Share {
     memory: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
     bytes: usize,
+    /// How long it may still wait.
+    patience: Duration,
 }
 
 impl Share {
@@ -58,7 +61,10 @@ impl Share {
         }
         let missing = self.missing(bytes)?;
         let more = Arc::clone(&self.memory).acquire_many_owned(missing);
-        match timeout(PATIENCE, more).await {
+        let begun = Instant::now();
+        let waited = timeout(self.patience, more).await;
+        self.patience = self.patience.saturating_sub(begun.elapsed());
+        match waited {
             Ok(Ok(permit)) => {
                 self.take(bytes, Some(permit));
                 Ok(())
@@ -120,6 +126,8 @@ fn units(bytes: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -140,6 +148,25 @@ mod tests {
         second.grow(FREE + 1).await.unwrap();
         drop(large);
         second.grow(512 << 10).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_waits_for_memory_for_one_second_in_all() {
+        let memory = Memory::new(1 << 20);
+        let mut first = memory.share();
+        first.grow(1 << 20).await.unwrap();
+        let mut second = memory.share();
+        let begun = Instant::now();
+        let (waited, ()) = tokio::join!(second.grow(512 << 10), async {
+            sleep(Duration::from_millis(600)).await;
+            first.shrink(512 << 10);
+        });
+        waited.unwrap();
+        assert!(matches!(
+            second.grow(512 << 10).await,
+            Err(RequestError::Busy)
+        ));
+        assert_eq!(begun.elapsed().as_millis(), PATIENCE.as_millis());
     }
 
     #[tokio::test(start_paused = true)]
