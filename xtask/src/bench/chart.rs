@@ -52,12 +52,12 @@ fn charts(name: &str, numbers: &Value) -> Vec<Chart> {
         ],
         "in-process" => vec![chart(
             "in-process",
-            "Speed in the codec server, in percent of the raw AEAD",
+            "Speed of the library, in percent of the raw AEAD",
             shares(numbers),
         )],
         "scaling" => vec![chart(
             "scaling",
-            "Cost of each one, as a multiple of that of the first row",
+            "Time for each item, as a multiple of the first row of its series",
             growth(numbers),
         )],
         _ => Vec::new(),
@@ -136,7 +136,8 @@ fn svg(title: &str, bars: &[Bar]) -> String {
     let most = bars.iter().map(|bar| bar.value).fold(1.0, f64::max);
     let height = TOP + bars.len() * ROW + 10;
     let mut svg = format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">
+        r##"<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">
+<title>{title}</title>
 <rect width="{WIDTH}" height="{height}" fill="#fff"/>
 <text x="10" y="22" font-size="15" font-weight="bold">{title}</text>
 "##

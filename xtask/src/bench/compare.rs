@@ -16,6 +16,9 @@ use super::{
 };
 use crate::{step, tools, workspace::Workspace};
 
+/// How long each server gets load before it is measured.
+const WARM_UP_SECONDS: u64 = 1;
+
 /// A case: its name, how many payloads a body has, and their size.
 pub(super) type Case = (&'static str, usize, usize);
 
@@ -137,24 +140,28 @@ pub(super) fn compare(
             let running: anyhow::Result<Vec<_>> = servers.iter().map(Server::start).collect();
             let running = running?;
             let mut rounds: Vec<Vec<Round>> = servers.iter().map(|_| Vec::new()).collect();
+            let measure = |server: &Running<'_>, seconds| {
+                let sealed = check(server, &plain)?;
+                let body = if operation == "decode" {
+                    &sealed
+                } else {
+                    &plain
+                };
+                let target = Target {
+                    url: &server.url(operation),
+                    process: server.id(),
+                    token: server.token(),
+                };
+                load::send(&wrk, folder.path(), target, body, seconds)
+            };
             for server in &running {
+                // A server that has just started is slower.
+                measure(server, WARM_UP_SECONDS)?;
                 forget_peak_memory(server.id())?;
             }
             for _ in 0..arguments.rounds {
                 for (server, rounds) in running.iter().zip(&mut rounds) {
-                    let sealed = check(server, &plain)?;
-                    let body = if operation == "decode" {
-                        &sealed
-                    } else {
-                        &plain
-                    };
-                    let target = Target {
-                        url: &server.url(operation),
-                        process: server.id(),
-                        token: server.token(),
-                    };
-                    let seconds = arguments.seconds;
-                    rounds.push(load::send(&wrk, folder.path(), target, body, seconds)?);
+                    rounds.push(measure(server, arguments.seconds)?);
                 }
             }
             rows.extend(summarise(operation, case, &running, &rounds)?);
