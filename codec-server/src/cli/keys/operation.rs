@@ -80,25 +80,31 @@ async fn create(args: &CreateArgs, options: &Kms, json: bool) -> Result<(), Fail
     print(json, &report, || report.text())
 }
 
-/// A signing key with the version that signs from now on. Cloud KMS does not tell it with the key: the newest version
-/// signs. A new version may have to be generated first, so it need not be enabled yet. The key stays as it is where the
-/// caller may not list versions.
+/// A signing key with the version that signs from now on. Most services tell it with the key. Cloud KMS does not: there, the
+/// newest enabled version signs. The key stays as it is where its versions cannot be listed.
 async fn with_signing_version(admin: &dyn KeyAdmin, details: KeyDetails) -> KeyDetails {
     if !lacks_version(&details) {
         return details;
     }
-    let versions = admin.versions(&details.uri).await.unwrap_or_default();
-    with_newest(details, versions)
+    match admin.versions(&details.uri).await {
+        Ok(versions) => with_newest(details, versions),
+        Err(error) => {
+            tracing::debug!(key = %details.uri, %error, "cannot tell which version signs");
+            details
+        }
+    }
 }
 
-/// As [`with_signing_version`], of a key whose versions are known, the newest first.
+/// As [`with_signing_version`], of a key whose versions are known, the newest first. A version that is still being generated
+/// is named only where no version is enabled.
 fn with_newest(details: KeyDetails, versions: impl IntoIterator<Item = KeyVersion>) -> KeyDetails {
     if !lacks_version(&details) {
         return details;
     }
-    let signs = |version: &KeyVersion| matches!(version.state, KeyState::Enabled | KeyState::Other);
-    let newest = versions.into_iter().find(signs);
-    details.with_primary(newest)
+    let versions: Vec<_> = versions.into_iter().collect();
+    let newest = |state: KeyState| versions.iter().find(|version| version.state == state);
+    let signs = newest(KeyState::Enabled).or_else(|| newest(KeyState::Other));
+    details.with_primary(signs.cloned())
 }
 
 fn lacks_version(details: &KeyDetails) -> bool {
@@ -415,5 +421,38 @@ async fn newest(key: &KeyUri, options: &Kms) -> Result<Option<String>, Failure> 
     match found.await {
         Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => Ok(None),
         found => found.map_err(|error| failure(error, options)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temporal_kms_codec::kms::Protection;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_enabled_version_signs() {
+        let signs = |purpose, versions: &[(&str, KeyState)]| {
+            let uri = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
+            let details = KeyDetails::new(uri.parse().unwrap(), purpose, Protection::Software);
+            let versions = versions.iter();
+            let versions = versions.map(|(id, state)| KeyVersion::new(*id, *state));
+            with_newest(details, versions)
+                .primary
+                .map(|version| version.id)
+        };
+        let new = ("2", KeyState::Other);
+        let sign = |versions: &[_]| signs(KeyPurpose::SignP256, versions);
+        assert_eq!(sign(&[new, ("1", KeyState::Enabled)]).as_deref(), Some("1"));
+        assert_eq!(
+            sign(&[new, ("1", KeyState::Disabled)]).as_deref(),
+            Some("2")
+        );
+        assert_eq!(sign(&[("1", KeyState::Disabled)]), None);
+        // It has no version that encrypts, and the service would have told one.
+        assert_eq!(
+            signs(KeyPurpose::Encrypt, &[("1", KeyState::Enabled)]),
+            None
+        );
     }
 }

@@ -20,7 +20,7 @@ pub struct KeyDetails {
     pub protection: Protection,
     /// Who made its material, and where it is kept, if the service tells.
     pub origin: Option<KeyOrigin>,
-    /// The version that encrypts now.
+    /// The version that encrypts or signs now.
     pub primary: Option<KeyVersion>,
     /// When it was created.
     pub created: Option<SystemTime>,
@@ -65,7 +65,7 @@ impl KeyDetails {
         self
     }
 
-    /// Adds the version that encrypts now.
+    /// Adds the version that encrypts or signs now.
     #[must_use]
     pub fn with_primary(mut self, primary: impl Into<Option<KeyVersion>>) -> Self {
         self.primary = primary.into();
