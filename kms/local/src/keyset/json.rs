@@ -122,12 +122,26 @@ struct JsonKeyData {
     key_material_type: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE", try_from = "String")]
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 enum Status {
     Enabled,
     Disabled,
     Destroyed,
+}
+
+impl Status {
+    const ALL: [Self; 3] = [Self::Enabled, Self::Disabled, Self::Destroyed];
+}
+
+impl From<Status> for &'static str {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Enabled => "ENABLED",
+            Status::Disabled => "DISABLED",
+            Status::Destroyed => "DESTROYED",
+        }
+    }
 }
 
 /// A name is text. For the derived reader, `{"ENABLED": null}` would be one, too.
@@ -135,12 +149,9 @@ impl TryFrom<String> for Status {
     type Error = &'static str;
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
-        match name.as_str() {
-            "ENABLED" => Ok(Self::Enabled),
-            "DISABLED" => Ok(Self::Disabled),
-            "DESTROYED" => Ok(Self::Destroyed),
-            _ => Err("unknown status"),
-        }
+        let mut all = Self::ALL.into_iter();
+        let named = all.find(|status| <&'static str>::from(*status) == name);
+        named.ok_or("unknown status")
     }
 }
 
