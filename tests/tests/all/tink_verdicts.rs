@@ -136,6 +136,25 @@ const JSON: &[Case] = &[
         Neither,
         &[(r#"{"primaryKeyId":7,"key":[KEY]}"#, "[7,[KEY]]")],
     ),
+    // A key whose members are an array, and its material as one.
+    (
+        Neither,
+        &[
+            (r#"{"keyData":"#, "["),
+            (r#""status":"#, ""),
+            (r#""keyId":"#, ""),
+            (r#""outputPrefixType":"TINK"}"#, r#""TINK"]"#),
+        ],
+    ),
+    (
+        Neither,
+        &[
+            (r#"{"typeUrl":"#, "["),
+            (r#""value":"#, ""),
+            (r#""keyMaterialType":"#, ""),
+            ("},", "],"),
+        ],
+    ),
     (Neither, &[(r#"{"primaryKeyId":7,"key":[KEY]}"#, "null")]),
     (Neither, &[(r#"{"primaryKeyId":7,"key":[KEY]}"#, "")]),
     (

@@ -185,6 +185,24 @@ fn refuses_each_broken_keyset_with_what_to_do() {
             "not a Tink JSON keyset",
         ),
         (
+            "arraykey",
+            format!(
+                r#"{{"primaryKeyId":7,"key":[[{{"typeUrl":"{AES_GCM}","value":"{VALUE}","keyMaterialType":"SYMMETRIC"}},"ENABLED",7,"TINK"]]}}"#
+            ),
+            0o600,
+            Kind::Misconfigured,
+            "not a Tink JSON keyset",
+        ),
+        (
+            "arraydata",
+            format!(
+                r#"{{"primaryKeyId":7,"key":[{{"keyData":["{AES_GCM}","{VALUE}","SYMMETRIC"],"status":"ENABLED","keyId":7,"outputPrefixType":"TINK"}}]}}"#
+            ),
+            0o600,
+            Kind::Misconfigured,
+            "not a Tink JSON keyset",
+        ),
+        (
             "status",
             good.replace(r#""ENABLED""#, r#"{"ENABLED":null}"#),
             0o600,
