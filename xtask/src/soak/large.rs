@@ -37,12 +37,14 @@ impl LargeClient {
         if shared.age() < EVERY * self.bursts {
             return thread::sleep(PAUSE);
         }
+        let burst = shared.burst();
         thread::scope(|scope| {
             for request in 0..AT_ONCE {
                 let client = &*self;
                 scope.spawn(move || client.request(request, shared));
             }
         });
+        drop(burst);
         self.bursts += 1;
     }
 

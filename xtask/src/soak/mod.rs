@@ -3,7 +3,8 @@
 //! A request that needs the key service may fail while the service is down. Every other failure counts, and so do payloads
 //! that do not come back as they were, memory that grows, and answers that get slower.
 //!
-//! With a limit of memory, the server runs in a control group, and may refuse some of the large requests that come at once.
+//! With a limit of memory, the server runs in a control group. It may refuse some of the large requests that come at
+//! once, and others while these are in work.
 
 mod caller;
 mod control_group;
@@ -125,7 +126,7 @@ fn load(
     arguments: &Arguments,
 ) -> anyhow::Result<(Vec<Client>, Tally)> {
     let has_large = arguments.memory_limit.is_some();
-    let own = Shared::new(has_large);
+    let own = Shared::new();
     let shared = &own;
     let ends = Instant::now() + time;
     let goes_on = || Instant::now() < ends && !shared.is_stopped();

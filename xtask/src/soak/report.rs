@@ -191,20 +191,7 @@ impl Report {
             table::rows(MEMORY_LIMIT, &json!([limit]));
             anstream::println!();
         }
-        step::note(&format!(
-            "{} rotations, {} outages, latency drift {:.2}; {} failed, {} wrong, {} lost; the audit log is {}",
-            self.rotations,
-            self.outages,
-            self.drift,
-            self.failed,
-            self.wrong,
-            self.lost.unwrap_or_default(),
-            if self.audit_log_is_whole {
-                "whole"
-            } else {
-                "damaged"
-            },
-        ));
+        step::note(&self.summary());
         for (answer, count) in &self.failures {
             step::note(&format!("failed without need: {answer} ({count} times)"));
         }
@@ -213,6 +200,22 @@ impl Report {
                 "the server ended ({status}); what was kept could not be decoded"
             ));
         }
+    }
+
+    fn summary(&self) -> String {
+        let lost = match self.lost {
+            Some(lost) => format!("{lost} lost"),
+            None => "not known how many are lost".to_owned(),
+        };
+        let audit_log = if self.audit_log_is_whole {
+            "whole"
+        } else {
+            "damaged"
+        };
+        format!(
+            "{} rotations, {} outages, latency drift {:.2}; {} failed, {} wrong, {lost}; the audit log is {audit_log}",
+            self.rotations, self.outages, self.drift, self.failed, self.wrong,
+        )
     }
 }
 
@@ -396,6 +399,21 @@ mod tests {
             let passed = Report::new(&arguments(), &tally, end(lost, whole)).passed_limits();
             assert_eq!(passed.len(), count, "{passed:?}");
         }
+    }
+
+    #[test]
+    fn what_could_not_be_checked_is_not_said_to_be_there() {
+        let summary = |lost| {
+            let end = End {
+                lost,
+                ..end(0, true)
+            };
+            Report::new(&arguments(), &tally(1.0, 50.0), end).summary()
+        };
+        let counted = "0 rotations, 0 outages, latency drift 1.00; 0 failed, 0 wrong";
+        let expected = |lost| format!("{counted}, {lost}; the audit log is whole");
+        assert_eq!(summary(Some(2)), expected("2 lost"));
+        assert_eq!(summary(None), expected("not known how many are lost"));
     }
 
     /// The passed limits of a soak with limited memory, whose large requests were refused so often.

@@ -13,6 +13,9 @@ use super::plan::Phase;
 
 /// How long after an outage a request may still fail: the circuit breaker's pause, and the rest of a call.
 const RECOVERY: Duration = Duration::from_secs(3);
+/// How long after the last burst of large requests the server may still refuse others: they wait for memory for a second, and it
+/// is released when the answers are read.
+const AFTER_BURST: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -22,7 +25,7 @@ pub(super) enum Operation {
     DecodeNew,
     /// It may need the key service.
     DecodeOld,
-    /// A request of 4 MiB, as [`Encode`](Self::Encode).
+    /// A request of 4 MiB. It needs the active data key only, as [`Encode`](Self::Encode).
     EncodeLarge,
     /// It comes later than [`DecodeNew`](Self::DecodeNew), because the server is busy. So it may need the key service.
     DecodeLarge,
@@ -87,7 +90,7 @@ pub(super) struct Requests {
     pub(super) sent: u64,
     /// That may fail, because the key service was down.
     pub(super) excused: u64,
-    /// That the server refused for the moment, because there were too many large ones.
+    /// That the server refused for the moment, because many large ones came at once.
     pub(super) refused: u64,
     pub(super) failed: u64,
     /// When each request began, and how many milliseconds it took, while the key service was quick.
@@ -116,8 +119,6 @@ pub(super) struct Tally {
 pub(super) struct Shared {
     started: Instant,
     stopped: AtomicBool,
-    /// Whether there are so many large requests that the server may refuse some for the moment.
-    is_crowded: bool,
     state: Mutex<State>,
 }
 
@@ -126,18 +127,34 @@ struct State {
     phase: Phase,
     /// When the last outage ended.
     recovered: Option<Instant>,
+    /// How many clients send large requests now.
+    bursts: usize,
+    /// When one of them last ended.
+    burst_ended: Option<Instant>,
+}
+
+/// The large requests of one client at once. They end when this is dropped.
+pub(super) struct Burst<'s>(&'s Shared);
+
+impl Drop for Burst<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.bursts = state.bursts.saturating_sub(1);
+        state.burst_ended = Some(Instant::now());
+    }
 }
 
 impl Shared {
-    pub(super) fn new(is_crowded: bool) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             started: Instant::now(),
             stopped: AtomicBool::new(false),
-            is_crowded,
             state: Mutex::new(State {
                 tally: Tally::default(),
                 phase: Phase::Works,
                 recovered: None,
+                bursts: 0,
+                burst_ended: None,
             }),
         }
     }
@@ -184,11 +201,19 @@ impl Shared {
         Sample { at, value }
     }
 
+    /// Begins large requests. Until they have ended, and for a moment after that, the server may refuse requests.
+    pub(super) fn burst(&self) -> Burst<'_> {
+        self.lock().bursts += 1;
+        Burst(self)
+    }
+
     /// Counts a request that has ended now.
     pub(super) fn note(&self, operation: Operation, started: Instant, outcome: Outcome) {
         let took = started.elapsed().as_secs_f64() * 1e3;
         let mut state = self.lock();
-        let may_fail = operation.may_need_key_service() && state.was_down_since(started);
+        let was_down = state.was_down_since(started);
+        let may_fail = operation.may_need_key_service() && was_down;
+        let was_crowded = state.was_crowded_since(started);
         let is_quick = state.phase.is_quick();
         let tally = &mut state.tally;
         let requests = match operation {
@@ -205,9 +230,12 @@ impl Shared {
             }
             Outcome::Done => {}
             Outcome::Wrong => tally.wrong += 1,
-            Outcome::Busy if self.is_crowded => requests.refused += 1,
+            Outcome::Busy if was_crowded => requests.refused += 1,
             _ if may_fail => requests.excused += 1,
-            Outcome::Unavailable if operation.is_large() => requests.refused += 1,
+            // During an outage, the key would be the reason, which this request does not need the key service for.
+            Outcome::Unavailable if operation.is_large() && was_crowded && !was_down => {
+                requests.refused += 1;
+            }
             _ => {
                 requests.failed += 1;
                 let name = operation.name();
@@ -237,6 +265,12 @@ impl State {
     fn was_down_since(&self, started: Instant) -> bool {
         self.phase.is_outage() || self.recovered.is_some_and(|at| at + RECOVERY > started)
     }
+
+    /// Whether large requests came at any time since `started`, or a moment before.
+    fn was_crowded_since(&self, started: Instant) -> bool {
+        let is_recent = |at: Instant| at + AFTER_BURST > started;
+        self.bursts > 0 || self.burst_ended.is_some_and(is_recent)
+    }
 }
 
 #[cfg(test)]
@@ -245,7 +279,7 @@ mod tests {
 
     #[test]
     fn only_what_needs_the_key_service_may_fail_and_only_while_it_is_down() {
-        let shared = Shared::new(false);
+        let shared = Shared::new();
         let fail = |operation| shared.note(operation, Instant::now(), Outcome::Failed(Some(500)));
         fail(Operation::DecodeOld);
         shared.enter(Phase::Down);
@@ -266,7 +300,8 @@ mod tests {
 
     #[test]
     fn a_wrong_answer_is_never_excused() {
-        let shared = Shared::new(true);
+        let shared = Shared::new();
+        crowd(&shared);
         shared.enter(Phase::Lies);
         shared.note(Operation::DecodeOld, Instant::now(), Outcome::Wrong);
         shared.note(Operation::DecodeLarge, Instant::now(), Outcome::Wrong);
@@ -276,10 +311,20 @@ mod tests {
         assert_eq!((large.excused, large.refused), (0, 0));
     }
 
-    /// How requests with this outcome are counted while the key service works: failed, and refused.
-    fn counted(is_crowded: bool, operation: Operation, outcome: Outcome) -> (u64, u64) {
-        let shared = Shared::new(is_crowded);
-        shared.note(operation, Instant::now(), outcome);
+    /// How a request is counted that began now, after `happen`: failed, and refused.
+    fn counted(happen: impl Fn(&Shared), operation: Operation, outcome: Outcome) -> (u64, u64) {
+        counted_at(happen, operation, Instant::now(), outcome)
+    }
+
+    fn counted_at(
+        happen: impl Fn(&Shared),
+        operation: Operation,
+        started: Instant,
+        outcome: Outcome,
+    ) -> (u64, u64) {
+        let shared = Shared::new();
+        happen(&shared);
+        shared.note(operation, started, outcome);
         let tally = shared.finish();
         let all = [
             tally.encode,
@@ -296,20 +341,57 @@ mod tests {
         )
     }
 
+    /// Large requests begin, and do not end.
+    fn crowd(shared: &Shared) {
+        std::mem::forget(shared.burst());
+    }
+
     #[test]
     fn the_server_may_refuse_while_there_are_many_large_requests() {
         use Operation::{DecodeLarge, DecodeOld, Encode, EncodeLarge};
         use Outcome::{Busy, Failed, Unavailable};
 
         for operation in [Encode, DecodeOld] {
-            assert_eq!(counted(false, operation, Busy), (1, 0));
-            assert_eq!(counted(true, operation, Busy), (0, 1));
-            assert_eq!(counted(true, operation, Unavailable), (1, 0));
+            assert_eq!(counted(|_| {}, operation, Busy), (1, 0));
+            assert_eq!(counted(crowd, operation, Busy), (0, 1));
+            assert_eq!(counted(crowd, operation, Unavailable), (1, 0));
         }
         for operation in [EncodeLarge, DecodeLarge] {
-            assert_eq!(counted(true, operation, Busy), (0, 1));
-            assert_eq!(counted(true, operation, Unavailable), (0, 1));
-            assert_eq!(counted(true, operation, Failed(None)), (1, 0));
+            assert_eq!(counted(crowd, operation, Busy), (0, 1));
+            assert_eq!(counted(crowd, operation, Unavailable), (0, 1));
+            assert_eq!(counted(crowd, operation, Failed(None)), (1, 0));
         }
+    }
+
+    #[test]
+    fn refusals_are_failures_when_the_large_requests_ended_long_ago() {
+        let over = |shared: &Shared| {
+            let (first, second) = (shared.burst(), shared.burst());
+            drop((first, second));
+        };
+        let one_is_left = |shared: &Shared| {
+            crowd(shared);
+            over(shared);
+        };
+        let later = Instant::now() + Duration::from_mins(1);
+        let busy = |happen: &dyn Fn(&Shared), started| {
+            counted_at(happen, Operation::Encode, started, Outcome::Busy)
+        };
+        assert_eq!(busy(&over, Instant::now()), (0, 1));
+        assert_eq!(busy(&over, later), (1, 0));
+        assert_eq!(busy(&one_is_left, later), (0, 1));
+    }
+
+    #[test]
+    fn what_needs_the_active_data_key_only_is_served_during_an_outage() {
+        let down = |shared: &Shared| {
+            crowd(shared);
+            shared.enter(Phase::Down);
+        };
+        let unavailable = |operation| counted(down, operation, Outcome::Unavailable);
+        assert_eq!(unavailable(Operation::EncodeLarge), (1, 0));
+        // It is excused.
+        assert_eq!(unavailable(Operation::DecodeLarge), (0, 0));
+        assert_eq!(counted(down, Operation::EncodeLarge, Outcome::Busy), (0, 1));
     }
 }
