@@ -26,7 +26,7 @@ pub(super) struct MemoryLimit {
     version: Version,
     group: PathBuf,
     /// Is undone after the group is removed.
-    _parent: Option<Parent>,
+    _moved: Option<Moved>,
 }
 
 /// What the kernel counted in the group.
@@ -51,9 +51,9 @@ impl MemoryLimit {
     }
 
     fn below(own: &Path, version: Version, mib: u32) -> anyhow::Result<Self> {
-        let parent = match version {
+        let moved = match version {
             Version::One => None,
-            Version::Two => Parent::distributing_memory(own)?,
+            Version::Two => distribute_memory(own)?,
         };
         let group = own.join(format!("{NAME}-{}", process::id()));
         create(&group)?;
@@ -61,7 +61,7 @@ impl MemoryLimit {
             mib,
             version,
             group,
-            _parent: parent,
+            _moved: moved,
         };
         limit.set()?;
         Ok(limit)
@@ -166,73 +166,68 @@ fn named(text: &str, name: &str) -> Option<u64> {
     number(value)
 }
 
-/// A group of version 2 that distributes its memory to the groups below it. Dropping it undoes that.
-struct Parent {
-    group: PathBuf,
-    /// The group below it that this process has moved to.
-    moved: Option<PathBuf>,
+/// Has a group of version 2 distribute its memory to the groups below it.
+///
+/// Only the root may do so while it has processes. From another group, this process moves to one below it. That is enough
+/// where the group has no other process, as in a scope of systemd. Without a move, the group goes on to distribute its
+/// memory after the soak: another program may rely on it by then.
+fn distribute_memory(group: &Path) -> anyhow::Result<Option<Moved>> {
+    let available = read(&group.join("cgroup.controllers"))?;
+    ensure!(
+        has_memory(available.split_whitespace()),
+        "the control group {} does not control memory",
+        group.display()
+    );
+    let controls = read(&control(group))?;
+    if has_memory(controls.split_whitespace()) {
+        return Ok(None);
+    }
+    match write(&control(group), "+memory") {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Moved::below(group).map(Some),
+        other => {
+            other.with_context(|| format!("cannot write {}", control(group).display()))?;
+            Ok(None)
+        }
+    }
 }
 
-impl Parent {
-    /// Has a group distribute its memory. `None` when it does so already.
-    ///
-    /// Only the root may do so while it has processes. From another group, this process moves to one below it. That is enough
-    /// where the group has no other process, as in a scope of systemd.
-    fn distributing_memory(group: &Path) -> anyhow::Result<Option<Self>> {
-        let available = read(&group.join("cgroup.controllers"))?;
-        ensure!(
-            has_memory(available.split_whitespace()),
-            "the control group {} does not control memory",
-            group.display()
-        );
-        let controls = read(&control(group))?;
-        if has_memory(controls.split_whitespace()) {
-            return Ok(None);
-        }
-        match write(&control(group), "+memory") {
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Self::moved(group),
-            other => {
-                other.with_context(|| format!("cannot write {}", control(group).display()))?;
-                Ok(Self {
-                    group: group.to_owned(),
-                    moved: None,
-                })
-            }
-        }
-        .map(Some)
-    }
+/// This process in a group below its own, which distributes its memory. Dropping it undoes both.
+struct Moved {
+    from: PathBuf,
+    to: PathBuf,
+}
 
-    fn moved(group: &Path) -> anyhow::Result<Self> {
+impl Moved {
+    fn below(group: &Path) -> anyhow::Result<Self> {
         let below = group.join(format!("{NAME}-{}-own", process::id()));
         create(&below)?;
-        let parent = Self {
-            group: group.to_owned(),
-            moved: Some(below.clone()),
+        let moved = Self {
+            from: group.to_owned(),
+            to: below,
         };
         // The process that writes.
-        write(&below.join(PROCESSES), "0")
-            .with_context(|| format!("cannot move to the control group {}", below.display()))?;
+        write(&moved.to.join(PROCESSES), "0")
+            .with_context(|| format!("cannot move to the control group {}", moved.to.display()))?;
         write(&control(group), "+memory").with_context(|| {
             format!(
                 "the control group {} has other processes, or cannot distribute its memory",
                 group.display()
             )
         })?;
-        Ok(parent)
+        Ok(moved)
     }
 }
 
-impl Drop for Parent {
+impl Drop for Moved {
     fn drop(&mut self) {
         // A group that distributes memory takes no process.
-        let undone = write(&control(&self.group), "-memory");
-        let Some(below) = &self.moved else { return };
-        let back = undone.and_then(|()| write(&self.group.join(PROCESSES), "0"));
+        let undone = write(&control(&self.from), "-memory");
+        let back = undone.and_then(|()| write(&self.from.join(PROCESSES), "0"));
         if let Err(error) = back {
-            let group = self.group.display();
+            let group = self.from.display();
             anstream::eprintln!("cannot move back to the control group {group}: {error}");
         }
-        remove(below);
+        remove(&self.to);
     }
 }
 
@@ -318,27 +313,42 @@ mod tests {
     }
 
     #[test]
-    fn a_group_distributes_its_memory_until_the_end() {
+    fn a_group_with_processes_goes_on_to_distribute_its_memory() {
         let group = files(&[
             ("cgroup.controllers", "cpu memory pids\n"),
             ("cgroup.subtree_control", ""),
         ]);
-        let distribute = || Parent::distributing_memory(group.path()).unwrap();
         let controls = || fs::read_to_string(control(group.path())).unwrap();
-        let parent = distribute().expect("it did not do so before");
-        assert_eq!(controls(), "+memory");
-        drop(parent);
-        assert_eq!(controls(), "-memory");
+        let distributed = || {
+            let moved = distribute_memory(group.path()).unwrap();
+            assert!(moved.is_none());
+            controls()
+        };
+        assert_eq!(distributed(), "+memory");
 
         fs::write(control(group.path()), "cpu memory\n").unwrap();
-        assert!(distribute().is_none());
-        assert_eq!(controls(), "cpu memory\n");
+        assert_eq!(distributed(), "cpu memory\n");
+    }
+
+    #[test]
+    fn a_process_that_moved_moves_back() {
+        let group = files(&[("cgroup.subtree_control", ""), (PROCESSES, "")]);
+        let to = group.path().join("below");
+        fs::create_dir(&to).unwrap();
+        drop(Moved {
+            from: group.path().to_owned(),
+            to: to.clone(),
+        });
+        let written = |path: &Path| fs::read_to_string(path).unwrap();
+        assert_eq!(written(&control(group.path())), "-memory");
+        assert_eq!(written(&group.path().join(PROCESSES)), "0");
+        assert!(!to.exists());
     }
 
     #[test]
     fn a_group_that_does_not_control_memory_is_named() {
         let group = files(&[("cgroup.controllers", "cpu pids\n")]);
-        let error = Parent::distributing_memory(group.path()).err().unwrap();
+        let error = distribute_memory(group.path()).err().unwrap();
         let named = format!(
             "the control group {} does not control memory",
             group.path().display()
@@ -353,7 +363,7 @@ mod tests {
             mib: 1,
             version: Version::Two,
             group: group.path().to_owned(),
-            _parent: None,
+            _moved: None,
         };
         let folder = files(&[("program", "#!/bin/sh\necho \"$$ $1\"\n")]);
         let program = folder.path().join("program");
