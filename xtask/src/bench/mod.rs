@@ -17,11 +17,12 @@ pub(crate) mod table;
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::ValueEnum;
 use dev_servers::{TemporalOptions, TemporalServer};
 use serde_json::{Map, Value};
 
-use crate::{step, tools, workspace::Workspace};
+use crate::{interrupt::Interrupts, step, tools, workspace::Workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -78,6 +79,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         [] => Benchmark::value_variants(),
         names => names,
     };
+    let interrupts = Interrupts::watch()?;
     let mut document = Map::new();
     for benchmark in chosen {
         let needs_sdk = *benchmark == Benchmark::Worker;
@@ -85,7 +87,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
             step::note("worker: left out, because it needs the SDK");
             continue;
         }
-        let (name, numbers) = measure(workspace, arguments, *benchmark)?;
+        let measured = measure(workspace, arguments, *benchmark);
+        // Numbers of servers that were ended say nothing.
+        ensure!(!interrupts.came(), "the benchmark was interrupted");
+        let (name, numbers) = measured?;
         if !arguments.json {
             table::print(name, &numbers);
         }
