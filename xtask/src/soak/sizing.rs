@@ -12,7 +12,7 @@ const ARENA: u32 = 64;
 const PROGRAM: u32 = 64;
 /// Requests of HTTP/2 at the same time, beside one for each connection.
 const MORE_REQUESTS: u32 = 1024;
-/// So many requests take a MiB that `max_memory` does not count: 64 KiB each.
+/// `max_memory` does not count 64 KiB of each request: 16 requests of 64 KiB take one MiB.
 const REQUESTS_OF_A_MIB: u32 = 16;
 
 /// What a user sets whose server has a limit of memory.
