@@ -119,7 +119,7 @@ impl Limits {
 pub struct Timeouts {
     /// `header_timeout`: for a request's head; an idle connection is closed after the same time. Default: 30 s.
     pub header: Duration,
-    /// `body_timeout`: for a request's body. Default: 10 s.
+    /// `body_timeout`: for a request's body. Waiting for memory does not count. Default: 10 s.
     pub body: Duration,
     /// `request_timeout`: for encoding or decoding one request. Default: 20 s.
     pub request: Duration,

@@ -30,7 +30,8 @@ pub(super) struct AnswerBody {
 }
 
 impl AnswerBody {
-    /// An answer of payloads that take so much memory. It keeps as much of the share as it needs.
+    /// An answer of payloads that take so much memory. It keeps as much of the share as it needs. The work is done, so it may
+    /// wait for memory as long as the steps before.
     pub(super) async fn new(
         payloads: Plain<Vec<SharedPayload>>,
         memory: usize,
@@ -39,6 +40,7 @@ impl AnswerBody {
     ) -> Result<Self, RequestError> {
         let pieces = BodyPieces::new(payloads.into_inner(), is_secret.then_some(erase));
         let text = pieces.left().min(PIECE) + pieces.held_beside();
+        share.renew_patience();
         share.grow(text).await?;
         share.keep(memory + text);
         Ok(Self {
@@ -97,8 +99,11 @@ impl Drop for Piece {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http_body_util::BodyExt as _;
     use temporal_kms_codec::payload::Metadata;
+    use tokio::time::sleep;
 
     use super::*;
     use crate::http::memory::Memory;
@@ -124,6 +129,24 @@ mod tests {
         assert!(piece.is_some());
         let counted = answer.share.bytes();
         assert!((held..held + 100).contains(&counted), "{held}: {counted}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_waits_for_memory_after_a_body_that_waited() {
+        let memory = Memory::new(8 << 20);
+        let mut other = memory.share();
+        other.try_grow(7 << 20).unwrap();
+        let mut share = memory.share();
+        assert!(share.grow(4 << 20).await.is_err());
+        let payload = SharedPayload::new(Arc::default(), vec![7; 3 << 20]);
+        let (answer, ()) = tokio::join!(
+            AnswerBody::new(Plain::new(vec![payload]), 0, true, share),
+            async {
+                sleep(Duration::from_millis(500)).await;
+                drop(other);
+            },
+        );
+        answer.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

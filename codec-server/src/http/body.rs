@@ -35,6 +35,9 @@ pub(super) struct Received {
 
 /// Reads the whole body, for which the client may take `time`. Memory is taken in proportion to the bytes that have arrived. What
 /// this request waits for memory is not the client's time.
+///
+/// Other requests of the same HTTP/2 connection can wait meanwhile, and that counts as their client's time: they share the
+/// connection's window, which the bodies that wait for memory can fill.
 pub(super) async fn read(
     mut body: Body,
     limit: usize,

@@ -14,7 +14,8 @@ use super::request_error::RequestError;
 const FREE: usize = 64 << 10;
 /// Memory is counted in units of this many bytes.
 const UNIT: usize = 4 << 10;
-/// How long a request waits for memory, in all. Requests that each hold a part of their memory would hold up each other.
+/// How long a request waits for memory in each of its three steps: for its body, to read it, and for its answer. So it waits
+/// for three seconds at most. A longer wait would let requests that each hold part of their memory block each other.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The memory of all requests together. Clones share it.
@@ -44,7 +45,7 @@ pub(super) struct Share {
     memory: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
     bytes: usize,
-    /// How long it may still wait.
+    /// How long it may still wait in this step.
     patience: Duration,
 }
 
@@ -52,6 +53,11 @@ impl Share {
     /// What is counted.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Begins the next step of the request, which may wait as long as each other one.
+    pub(super) fn renew_patience(&mut self) {
+        self.patience = PATIENCE;
     }
 
     /// Counts `bytes` more. It may wait for other requests.
@@ -151,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_waits_for_memory_for_one_second_in_all() {
+    async fn a_step_of_a_request_waits_for_memory_for_one_second_in_all() {
         let memory = Memory::new(1 << 20);
         let mut first = memory.share();
         first.grow(1 << 20).await.unwrap();
@@ -167,6 +173,13 @@ mod tests {
             Err(RequestError::Busy)
         ));
         assert_eq!(begun.elapsed().as_millis(), PATIENCE.as_millis());
+
+        second.renew_patience();
+        let (waited, ()) = tokio::join!(second.grow(512 << 10), async {
+            sleep(PATIENCE * 9 / 10).await;
+            drop(first);
+        });
+        waited.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -74,6 +74,7 @@ impl Request<'_> {
     pub(super) async fn run(&self, body: Received) -> Result<Done, RequestError> {
         let Received { bytes, mut share } = body;
         let taken = share.bytes();
+        share.renew_patience();
         // The size of the payloads is unknown before they are parsed. They seldom take more than the text.
         share.grow(bytes.len()).await?;
         let limits = json::Limits::new(self.limits.max_payloads);

@@ -1,10 +1,12 @@
 //! Bad input: each gets the right status and a clear text, and the server serves the next request.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{CodecServer, Connection, DEFAULT, allow_many_files, body_of, plain, post};
+use crate::support::{
+    Answer, CodecServer, Connection, DEFAULT, allow_many_files, body_of, plain, post,
+};
 
 #[test]
 fn malformed_bodies_are_refused() {
@@ -181,29 +183,60 @@ fn bodies_that_do_not_arrive_take_nobodys_place() {
     }
 }
 
-#[test]
-fn memory_that_slow_bodies_hold_is_missing_to_large_requests_only() {
-    let mut server = CodecServer::serve_default(
-        "body_timeout = \"1h\"\nmax_body = \"1MiB\"\nmax_answer = \"64KiB\"\nmax_memory = \"6MiB\"",
-    );
-    let large = plain(&[&"x".repeat(700 << 10)]);
-    let large_answer = || server.call("/encode", "default", &large);
-    assert_eq!(large_answer().status, 200);
+/// Memory for seven bodies of 933 KiB.
+const LITTLE_MEMORY: &str = "max_body = \"1MiB\"\nmax_answer = \"64KiB\"\nmax_memory = \"6MiB\"";
+
+/// Takes that memory, by bodies that do not end.
+fn take_memory(server: &CodecServer, large: &Value) -> Vec<Connection> {
     let slow: Vec<Connection> = (0..7)
-        .map(|_| almost_sent(&server, &body_of(&large)))
+        .map(|_| almost_sent(server, &body_of(large)))
         .collect();
     // The server reads them while this asks.
     let busy = (0..100)
-        .map(|_| large_answer())
+        .map(|_| server.call("/encode", "default", large))
         .find(|answer| answer.status != 200);
-    let busy = busy.expect("the memory is limited");
-    busy.refused(429, "busy");
-    assert_eq!(busy.header("retry-after"), Some("1"));
+    refused_for_memory(&busy.expect("the memory is limited"));
+    slow
+}
+
+#[track_caller]
+fn refused_for_memory(answer: &Answer) {
+    answer.refused(429, "busy");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+#[test]
+fn memory_that_slow_bodies_hold_is_missing_to_large_requests_only() {
+    let mut server = CodecServer::serve_default(&format!("body_timeout = \"1h\"\n{LITTLE_MEMORY}"));
+    let large = plain(&[&"x".repeat(700 << 10)]);
+    let large_answer = || server.call("/encode", "default", &large);
+    assert_eq!(large_answer().status, 200);
+    let slow = take_memory(&server, &large);
     server.serves();
 
     drop(slow);
     assert!((0..100).any(|_| large_answer().status == 200));
     server.wait_for_log("status=429");
+}
+
+#[test]
+fn a_body_that_waits_for_memory_is_not_late() {
+    let mut server = CodecServer::serve(
+        &format!("body_timeout = \"1h\"\n{LITTLE_MEMORY}"),
+        &format!("[reload]\nwatch_interval = \"0s\"\n{DEFAULT}"),
+    );
+    let large = plain(&[&"x".repeat(700 << 10)]);
+    let slow = take_memory(&server, &large);
+    // Less than a request waits for memory. The slow ones began before.
+    server.rewrite("body_timeout = \"1h\"", "body_timeout = \"500ms\"");
+    server.signal(Signal::SIGHUP);
+    server.wait_for_log("the configuration is read again and in use");
+    // On a busy machine, a body can arrive late. Then another one is sent.
+    let answer = (0..20)
+        .map(|_| server.call("/encode", "default", &large))
+        .find(|answer| answer.status != 408);
+    refused_for_memory(&answer.expect("one body arrives in time"));
+    drop(slow);
 }
 
 #[test]
