@@ -449,7 +449,7 @@ mod tests {
             Some("2")
         );
         assert_eq!(sign(&[("1", KeyState::Disabled)]), None);
-        // It has no version that encrypts, and the service would have told one.
+        // Each service tells the version that encrypts, if there is one.
         assert_eq!(
             signs(KeyPurpose::Encrypt, &[("1", KeyState::Enabled)]),
             None
