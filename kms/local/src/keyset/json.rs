@@ -179,3 +179,22 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
         T::deserialize(MapAccessDeserializer::new(members)).map(Object)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_is_read_as_it_is_written() {
+        for (status, name) in Status::ALL
+            .into_iter()
+            .zip(["ENABLED", "DISABLED", "DESTROYED"])
+        {
+            let json = serde_json::to_string(&status).unwrap();
+            assert_eq!(json, format!("\"{name}\""));
+            let read: Status = serde_json::from_str(&json).unwrap();
+            assert_eq!(<&str>::from(read), name);
+        }
+        assert!(serde_json::from_str::<Status>("\"enabled\"").is_err());
+    }
+}
