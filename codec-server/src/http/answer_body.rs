@@ -138,7 +138,7 @@ mod tests {
         other.try_grow(7 << 20).unwrap();
         let mut share = memory.share();
         assert!(share.grow(4 << 20).await.is_err());
-        let payload = SharedPayload::new(Arc::default(), vec![7; 3 << 20]);
+        let payload = SharedPayload::new(Arc::default(), vec![7_u8; 3 << 20]);
         let (answer, ()) = tokio::join!(
             AnswerBody::new(Plain::new(vec![payload]), 0, true, share),
             async {
