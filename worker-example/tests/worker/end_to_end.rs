@@ -266,6 +266,7 @@ async fn a_lost_worker_takes_its_cli_along_and_the_next_one_goes_on() {
     })
     .await;
 
+    rig.supervisor_ended().await;
     let _worker = rig.worker(&[]);
     let request = json!({"prompt": "go on", "anthropicApiKey": "sk-ant-next"});
     let (code, output) = end(&mut rig.submit(&fresh("task"), &request, &[]));

@@ -228,12 +228,7 @@ async fn nothing_is_left_when_the_worker_is_killed() {
     })
     .await;
     assert_eq!((rig.workspaces().len(), sockets(&rig)), (1, 1));
-    let supervisor_ended = async || {
-        let folder = rig.workspaces().into_iter().next()?;
-        let lock = fs::File::open(folder.join("lock")).unwrap();
-        lock.try_lock().is_ok().then_some(())
-    };
-    until("the end of the supervisor", supervisor_ended).await;
+    rig.supervisor_ended().await;
     let _next = rig.worker_with(&rig.claude("exit 1"), &SANDBOX);
     assert_eq!((rig.workspaces().len(), sockets(&rig)), (0, 0));
 }

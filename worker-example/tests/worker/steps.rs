@@ -134,6 +134,7 @@ async fn a_worker_that_is_lost_while_it_prepares_costs_an_attempt_only() {
     until("the command runs", async || mark.exists().then_some(())).await;
     send(&lost, Signal::SIGKILL);
     lost.wait(LIMIT).unwrap();
+    scripted.rig.supervisor_ended().await;
     scripted.open_gate();
     let _next = scripted.worker(&[]);
     let (code, output) = end(&mut submission);

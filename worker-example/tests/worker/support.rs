@@ -12,7 +12,7 @@ pub(crate) mod sink;
 use claude_tasks::{ConnectOptions, TaskClient};
 use dev_servers::{Process, TemporalOptions, TemporalServer};
 use fake_anthropic::{Options, Server};
-use integration_tests::{Keyring, Raw, temporal, tool};
+use integration_tests::{Keyring, Raw, temporal, tool, until};
 use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
 use serde_json::Value;
 use std::{
@@ -384,6 +384,17 @@ impl Rig {
     pub(crate) fn workspaces(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.workdir().join("tasks")).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Waits until the supervisor of the only workspace has ended. A worker that starts while it runs leaves the workspace to a
+    /// later sweep.
+    pub(crate) async fn supervisor_ended(&self) {
+        until("the end of the supervisor", async || {
+            let folder = self.workspaces().into_iter().next()?;
+            let lock = fs::File::open(folder.join("lock")).unwrap();
+            lock.try_lock().is_ok().then_some(())
+        })
+        .await;
     }
 
     /// The whole log of a task.
