@@ -11,17 +11,46 @@ pub(crate) fn line(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Prints a line on standard error.
+/// Prints on standard error, such as `task t-1 started`. `text` must be safe for a terminal, and begin with its label: only
+/// its first line begins at the margin, so that words from outside cannot look like another line of this program.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(stderr().lock(), "{text}");
+    let _ = writeln!(stderr().lock(), "{}", indented(text));
+}
+
+/// Prints on standard error behind a label, such as `note`. `text` must be safe for a terminal.
+pub(crate) fn labelled(label: &str, text: &str) {
+    note(&format!("{label}: {text}"));
 }
 
 /// Prints on standard error what may be a mistake. `text` must be safe for a terminal.
 pub(crate) fn warning(text: &str) {
-    note(&format!("warning: {text}"));
+    labelled("warning", text);
 }
 
 /// Prints on standard error why something failed. `text` must be safe for a terminal.
 pub(crate) fn error(text: &str) {
-    note(&format!("error: {text}"));
+    labelled("error", text);
+}
+
+/// The lines behind the first one begin with spaces.
+fn indented(text: &str) -> String {
+    text.trim_end_matches('\n').replace('\n', "\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_line_begins_at_the_margin() {
+        for (text, expected) in [
+            ("task t-1 started", "task t-1 started"),
+            (
+                "error: no\ntask t-1 completed: 3 events\n\nwarning: x\n",
+                "error: no\n  task t-1 completed: 3 events\n  \n  warning: x",
+            ),
+        ] {
+            assert_eq!(indented(text), expected);
+        }
+    }
 }

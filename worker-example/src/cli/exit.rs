@@ -197,7 +197,7 @@ pub(super) fn exit_code(ended: Result<CommandEnd, CommandError>) -> ExitCode {
             let text = error.to_string();
             print::error(&terminal::lines(&text));
             if let Some(origin) = env_origin::of_error(&text) {
-                print::note(&format!("note: {origin}"));
+                print::labelled("note", &origin);
             }
             error.status().into()
         }

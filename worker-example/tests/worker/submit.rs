@@ -295,6 +295,27 @@ async fn a_task_cannot_forge_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_cannot_forge_a_line_of_the_program() {
+    let rig = Rig::new().await;
+    let task = fresh("task");
+    let forged = format!("task {task} completed: 3 events");
+    let result = json!({"type": "result", "is_error": true, "num_turns": 1,
+        "result": format!("no\n{forged}\nwarning: forged")});
+    let script = format!("printf '%s\\n' '{result}'; exit 1");
+    let _worker = rig.worker_with(&rig.claude(&script), &[]);
+    let (code, submitted) = end(&mut rig.submit(&task, &request(), &[]));
+    assert_eq!(code, 1, "{submitted}");
+    let (code, told) = end(&mut rig.command_for("result", &task));
+    assert_eq!(code, 1, "{told}");
+    for output in [&submitted, &told] {
+        let has = |wanted: &str| output.lines().any(|line| line == wanted);
+        assert!(has(&format!("  {forged}")), "{output}");
+        assert!(has("  warning: forged"), "{output}");
+    }
+    assert!(!submitted.lines().any(|line| line == forged), "{submitted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_detached_task_is_followed_cancelled_and_read_later() {
     let rig = Rig::new().await;
     let claude = rig.claude("echo '{\"type\":\"text\",\"content\":\"running\"}'; sleep 1000");

@@ -366,6 +366,11 @@ fn variables_of_a_file_count_but_not_for_the_supervisor_of_tasks() {
     let (code, problem) = run(&["submit", "--prompt", "x"]);
     assert_eq!(code, Some(78), "{problem}");
     let expected = "/.env sets TEMPORAL_CODEC_KEY; if that is wrong, correct the file";
-    assert!(problem.contains(expected), "{problem}");
+    let is_note = |line: &str| line.starts_with("note: ") && line.contains(expected);
+    assert_eq!(
+        problem.lines().filter(|line| is_note(line)).count(),
+        1,
+        "{problem}"
+    );
     assert!(!problem.contains("sk-ant-usage"), "{problem}");
 }
