@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, io, path::PathBuf};
 
+use temporal_kms::support::shell_path;
+
 /// Why an audit log cannot be opened, written or read. The text has two parts, which [`what_happened`](Self::what_happened)
 /// and [`remedy`](Self::remedy) tell apart.
 #[derive(Debug, thiserror::Error)]
@@ -148,12 +150,12 @@ impl AuditError {
         match self {
             Self::NoFolder(path) => format!(
                 "create it for the user that this program runs as: install -d -m 0700 -o USER {}",
-                path.display()
+                shell_path(path)
             )
             .into(),
             Self::NotAFolder(_) => "name the audit log's folder".into(),
             Self::FolderNotPrivate { path, .. } => {
-                format!("run `chmod go-w {}`", path.display()).into()
+                format!("run `chmod go-w {}`", shell_path(path)).into()
             }
             Self::SharedFolder { path, .. } => format!(
                 "name a folder of your own below it, such as {}",
@@ -162,7 +164,7 @@ impl AuditError {
             .into(),
             Self::FileNotPrivate { path, .. } => format!(
                 "run `chmod 600 {}`, or 640 for a group that may read it",
-                path.display()
+                shell_path(path)
             )
             .into(),
             Self::Owner { .. } => "run as that user, or `chown` it".into(),
@@ -242,6 +244,20 @@ mod tests {
             E::Changed(_) => &["audit log", "do not repeat the change", "note the change"],
             E::TooSlow => &["audit log", "check the disk"],
             E::Closed => &["audit log", "try again"],
+        }
+    }
+
+    #[test]
+    fn a_suggested_command_can_be_pasted_into_a_shell() {
+        let path = || PathBuf::from("/var/my audit");
+        let mode = 0o777;
+        for error in [
+            AuditError::NoFolder(path()),
+            AuditError::FolderNotPrivate { path: path(), mode },
+            AuditError::FileNotPrivate { path: path(), mode },
+        ] {
+            let remedy = error.remedy();
+            assert!(remedy.contains(" '/var/my audit'"), "{remedy}");
         }
     }
 

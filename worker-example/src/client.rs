@@ -34,7 +34,7 @@ pub(crate) use look::Look;
 pub use options::{ConnectOptions, KeyUse, SubmitOptions};
 pub(crate) use owner::Owner;
 pub use progress::TaskProgress;
-pub(crate) use queue::{is_polled_by, no_worker};
+pub(crate) use queue::{is_polled_by, no_worker, start_worker};
 pub(crate) use remote::{RemoteClient, RemoteTask};
 pub use stage::Stage;
 pub use status::TaskStatus;

@@ -113,11 +113,32 @@ fn a_mistyped_key_or_keyring_makes_nothing() {
             .unwrap();
         assert!(!output.status.success(), "{output:?}");
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        let remedy = format!("codec-server keys create {key} --keyring {keyring}");
+        let keyring = folder.0.path().canonicalize().unwrap().join(keyring);
+        let remedy = format!(
+            "codec-server keys create {key} --keyring {}",
+            keyring.display()
+        );
         assert!(words.contains(&remedy), "{words}");
     }
     assert_eq!(folder.names(), ["backup", "keys"]);
     assert!(!folder.path("keys/defualt.json").exists());
+}
+
+#[test]
+fn a_path_cannot_steer_the_terminal_or_break_a_suggested_command() {
+    let folder = Folder::new();
+    folder.write("backup", SECRET);
+    let output = program()
+        .current_dir(folder.0.path())
+        .args(["seal", "backup", "--key", "local://default"])
+        .args(["--keyring", "my \u{1b}[2J keys"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "{output:?}");
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(!words.contains('\u{1b}'), "{words:?}");
+    let quoted = words.split(" --keyring '").nth(1).expect(&words);
+    assert!(quoted.contains("my \u{fffd}[2J keys'"), "{words}");
 }
 
 #[test]

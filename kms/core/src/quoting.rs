@@ -1,6 +1,6 @@
 //! Texts of other languages: commands of a shell, strings of Terraform.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
 /// A word of a POSIX shell's command line.
 #[must_use]
@@ -10,6 +10,12 @@ pub fn shell_word(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A path as a word of a POSIX shell's command line.
+#[must_use]
+pub fn shell_path(path: &Path) -> String {
+    shell_word(&path.display().to_string())
 }
 
 /// A command, an option a line.
@@ -57,6 +63,7 @@ mod tests {
         assert_eq!(shell_word("a-b=c"), "a-b=c");
         assert_eq!(shell_word("it's $x"), r"'it'\''s $x'");
         assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_path(Path::new("/my keys")), "'/my keys'");
         let words = ["a", "b", "--c=d"].map(str::to_owned);
         assert_eq!(shell_command(&words), "a b \\\n  --c=d\n");
     }

@@ -11,7 +11,7 @@ pub use crate::{
     },
     environment::{absolute_path, is_plain_name, variable},
     memory_budget::{MemoryBudget, TakenMemory, footprint_of_maps},
-    quoting::{shell_command, shell_word, terraform_string},
+    quoting::{shell_command, shell_path, shell_word, terraform_string},
     shown::shown,
     signature::TINK_PREFIX,
     types::{

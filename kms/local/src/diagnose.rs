@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use temporal_kms::{
     Advice, CredentialsFound, Diagnose, Endpoint, KeyUri, Operation, ProviderError,
-    ProviderErrorKind as Kind, Web,
+    ProviderErrorKind as Kind, Web, support::shell_path,
 };
 
 use super::LocalKms;
@@ -61,7 +61,7 @@ impl Diagnose for LocalKms {
 
     fn arguments(&self) -> String {
         match &self.options().keyring {
-            Some(folder) => format!(" --keyring {}", folder.display()),
+            Some(folder) => format!(" --keyring {}", shell_path(folder)),
             None => String::new(),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::{io, path::Path};
 
-use temporal_kms::{KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind};
+use temporal_kms::{
+    KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind, support::shell_path,
+};
 
 use super::{
     file::{self, FileError},
@@ -28,15 +30,18 @@ pub(super) fn file_error_of(
         }
         _ => Kind::Misconfigured,
     };
-    let folder = file::folder_of(path).display();
+    let folder = file::folder_of(path);
     let option = match purpose {
         KeyPurpose::Encrypt => String::new(),
         purpose => format!(" --purpose {purpose}"),
     };
-    let create = format!("codec-server keys create {uri}{option} --keyring {folder}");
+    let create = format!(
+        "codec-server keys create {uri}{option} --keyring {}",
+        shell_path(folder)
+    );
     let happened = match error {
         FileError::NoFolder(missing) => format!("no keyring {}", missing.display()),
-        FileError::NoFile(_) => format!("no key {uri} in {folder}"),
+        FileError::NoFile(_) => format!("no key {uri} in {}", folder.display()),
         _ => error.to_string(),
     };
     ProviderError::new(kind, uri)
@@ -55,7 +60,7 @@ pub(super) fn keyset_error(uri: &KeyUri, path: &Path, error: &KeysetError) -> Pr
         _ => Kind::Misconfigured,
     };
     if let KeysetError::NoSuchKey(_) = error {
-        let (remedy, folder) = (error.remedy(), file::folder_of(path).display());
+        let (remedy, folder) = (error.remedy(), shell_path(file::folder_of(path)));
         return ProviderError::new(kind, uri)
             .with_missing_version()
             .with_explanation(format!("{uri}: {error}"))

@@ -11,6 +11,7 @@ use std::{
 };
 
 use tempfile::NamedTempFile;
+use temporal_kms::support::shell_path;
 use zeroize::Zeroizing;
 
 /// Larger than a keyset of a thousand keys.
@@ -61,9 +62,9 @@ impl FileError {
             }
             Self::TooLarge(_) => "name a keyset".into(),
             Self::Owner { .. } => "run as that user, or `chown` it".into(),
-            Self::NotPrivate { path, .. } => format!("run `chmod 600 {}`", path.display()).into(),
+            Self::NotPrivate { path, .. } => format!("run `chmod 600 {}`", shell_path(path)).into(),
             Self::FolderNotPrivate { path, mode } if mode & STICKY == 0 => {
-                format!("run `chmod go-w {}`", path.display()).into()
+                format!("run `chmod go-w {}`", shell_path(path)).into()
             }
             // All users share it, as /tmp.
             Self::FolderNotPrivate { path, .. } => {

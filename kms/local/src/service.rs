@@ -7,7 +7,7 @@ use temporal_kms::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError,
     ProviderErrorKind as Kind, Scheme, Setting, SettingValue, SignatureAlgorithm, Signer,
     Variables,
-    support::{TINK_PREFIX, absolute_path},
+    support::{TINK_PREFIX, absolute_path, shell_path},
 };
 
 use super::{
@@ -121,7 +121,8 @@ impl KeyService for LocalKms {
             return Ok(());
         }
         let shown = folder.display();
-        let create = format!("codec-server keys create {key} --keyring {shown}");
+        let word = shell_path(folder);
+        let create = format!("codec-server keys create {key} --keyring {word}");
         let (missing, remedy) = if folder.exists() {
             (
                 format!("no key {key} in {shown}"),

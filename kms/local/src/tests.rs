@@ -5,7 +5,9 @@ mod signer;
 use std::{fs, io::ErrorKind, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tempfile::TempDir;
-use temporal_kms::{Diagnose as _, KeyUri, ProviderError, ProviderErrorKind as Kind};
+use temporal_kms::{
+    Diagnose as _, KeyService as _, KeyUri, ProviderError, ProviderErrorKind as Kind,
+};
 
 use super::{
     LocalKeyring, LocalKms,
@@ -56,6 +58,46 @@ fn a_relative_folder_is_named_to_readers_in_other_folders() {
     let whole = std::env::current_dir().unwrap().join("none");
     assert_eq!(kms.options().keyring.as_deref(), Some(whole.as_path()));
     assert_eq!(kms.arguments(), format!(" --keyring {}", whole.display()));
+}
+
+#[test]
+fn a_suggested_command_can_be_pasted_into_a_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = folder.path().join("my keys");
+    let word = format!("'{}'", keyring.display());
+    let kms = LocalKms::in_folder(&keyring);
+    assert_eq!(kms.arguments(), format!(" --keyring {word}"));
+    let key: KeyUri = "local://k".parse().unwrap();
+    let create = format!("codec-server keys create local://k --keyring {word}");
+    let missing = kms.check_key_file(&key).unwrap_err().to_string();
+    assert!(missing.contains(&create), "{missing}");
+
+    let path = keyring.join("k.json");
+    let versions = format!("codec-server keys versions local://k --keyring {word}");
+    let no_version = keyset_error(&key, &path, &KeysetError::NoSuchKey("7".into()));
+    assert!(no_version.remedy().ends_with(&versions), "{no_version}");
+    for (error, remedy) in [
+        (FileError::NoFile(path.clone()), create),
+        (
+            FileError::NotPrivate {
+                path: path.clone(),
+                mode: 0o644,
+            },
+            format!("`chmod 600 '{}'`", path.display()),
+        ),
+        (
+            FileError::FolderNotPrivate {
+                path: keyring.clone(),
+                mode: 0o777,
+            },
+            format!("`chmod go-w {word}`"),
+        ),
+    ] {
+        let error = file_error(&key, &path, &error);
+        assert!(error.remedy().ends_with(&remedy), "{error}");
+        // What happened is for people.
+        assert!(!error.what_happened().contains(&word), "{error}");
+    }
 }
 
 #[test]

@@ -10,7 +10,9 @@ use temporal_kms_codec::{Error, audit::AuditError, kms::ProviderError};
 use tokio::task::JoinError;
 
 use super::{Status, after_signal};
-use crate::{audit::OpenAuditError, env_origin, namespaces::OpenError, settings::Problems};
+use crate::{
+    audit::OpenAuditError, env_origin, namespaces::OpenError, settings::Problems, terminal,
+};
 
 /// `SIGPIPE`: the exit code of a program whose reader left says that this signal ended it.
 const SIGPIPE: u8 = 13;
@@ -81,8 +83,10 @@ impl Failure {
     }
 }
 
-/// A line on stderr, such as `codec-server: done`. It is not an error when nobody reads it.
+/// A line on stderr, such as `codec-server: done`. It is not an error when nobody reads it. Characters that steer a terminal,
+/// such as those of a path, are replaced.
 pub fn say(program: &str, message: fmt::Arguments<'_>) {
+    let message = terminal::lines(&message.to_string());
     let _ = writeln!(io::stderr(), "{program}: {message}");
 }
 

@@ -5,7 +5,7 @@ use temporal_kms_codec_service::terminal;
 
 use super::render;
 use crate::{
-    client::{EndKind, Stage, TaskEnd, TaskEvent, no_worker},
+    client::{EndKind, Stage, TaskEnd, TaskEvent, no_worker, start_worker},
     print,
     task::{OWN_TYPE, TaskId},
 };
@@ -71,9 +71,9 @@ impl Screen {
             }
             TaskEvent::NoWorker => print::warning(&no_worker(&self.task_queue)),
             TaskEvent::WorkerLost => print::warning(&format!(
-                "the worker of task {task} is lost, and no other worker polls task queue {0}. The task fails as soon as one does: \
-                 claude-tasks worker --task-queue {0}",
-                self.task_queue
+                "the worker of task {task} is lost, and no other worker polls task queue {}. The task fails as soon as one does: {}",
+                self.task_queue,
+                start_worker(&self.task_queue)
             )),
             TaskEvent::Unreadable(problem) => {
                 print::warning(&terminal::lines(&format!(

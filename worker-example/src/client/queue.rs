@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use temporal_kms::support::shell_word;
 use temporalio_client::{
     Client, NamespacedClient as _,
     grpc::WorkflowService,
@@ -71,6 +72,28 @@ async fn pollers(
 /// The message when no worker polls a task queue.
 pub(crate) fn no_worker(queue: &str) -> String {
     format!(
-        "no worker polls task queue {queue}; start one: claude-tasks worker --task-queue {queue}"
+        "no worker polls task queue {queue}; start one: {}",
+        start_worker(queue)
     )
+}
+
+/// The command that starts a worker of a task queue.
+pub(crate) fn start_worker(queue: &str) -> String {
+    format!("claude-tasks worker --task-queue {}", shell_word(queue))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_starts_a_worker_can_be_pasted_into_a_shell() {
+        for (queue, expected) in [
+            ("claude-tasks", "--task-queue claude-tasks"),
+            ("night; rm x", "--task-queue 'night; rm x'"),
+        ] {
+            let told = no_worker(queue);
+            assert!(told.ends_with(expected), "{told}");
+        }
+    }
 }

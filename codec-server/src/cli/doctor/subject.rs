@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use temporal_kms::support::shell_path;
 use temporal_kms_codec::{
     CodecSettings, ConfigurationError, DekLimits, EncryptionContext, Format, KeyUri, Namespace,
     PlaintextPolicy, Scheme,
@@ -79,7 +80,10 @@ impl Subject {
         let config = Config::load_settings(file).map_err(|problems| {
             refused(
                 problems.to_string(),
-                format!("correct the file; `codec-server config check {what}` reports the same"),
+                format!(
+                    "correct the file; `codec-server config check {}` reports the same",
+                    shell_path(file)
+                ),
             )
         })?;
         let serving = Serving::of(&config);

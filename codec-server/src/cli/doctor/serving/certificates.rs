@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use temporal_kms::support::shell_path;
 use temporal_kms_codec_service::tls::{CertificateFacts, ChainFault, ExaminedTls, TlsSettings};
 
 use super::super::{
@@ -74,7 +75,7 @@ pub(super) fn examine(
                 "every user of this machine can read {}",
                 settings.key.display()
             ),
-            format!("run `chmod o-r {}`", settings.key.display()),
+            format!("run `chmod o-r {}`", shell_path(&settings.key)),
         ));
     }
     Some(examined)
