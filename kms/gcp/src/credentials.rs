@@ -47,7 +47,7 @@ impl Settings {
         Ok(Self {
             endpoint: options.endpoint.clone(),
             target,
-            credentials: options.credentials.clone(),
+            credentials: options.credentials.as_ref().map(absolute_path),
         })
     }
 
@@ -273,6 +273,16 @@ mod tests {
         }
         let missing = from_file(&folder.path().join("none")).unwrap_err();
         assert!(matches!(missing, CredentialsFault::Unreadable(..)));
+    }
+
+    #[test]
+    fn a_relative_file_of_the_options_is_named_to_readers_in_other_folders() {
+        let uri = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
+        let options = GcpOptions::default().with_credentials("none.json");
+        let settings = Settings::new(&uri.parse().unwrap(), &options).unwrap();
+        let told = settings.credentials().unwrap_err().to_string();
+        let whole = std::env::current_dir().unwrap().join("none.json");
+        assert!(told.contains(whole.to_str().unwrap()), "{told}");
     }
 
     /// An environment with these variables.
