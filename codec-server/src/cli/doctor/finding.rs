@@ -165,21 +165,28 @@ impl Finding {
         self
     }
 
-    /// Says whether a `.env` file has set what a failure is about.
-    fn with_origin(mut self) -> Self {
+    /// Which `.env` file has set what a failure is about. `None` where none has, and for findings that are no failures.
+    fn origin(&self) -> Option<String> {
         if !self.is_failure() {
-            return self;
+            return None;
         }
         let about = [Some(&self.summary), self.key.as_ref(), self.remedy.as_ref()];
         let about: Vec<&str> = about.into_iter().flatten().map(String::as_str).collect();
-        if let Some(origin) = env_origin::of_error(&about.join(" ")) {
-            let remedy = self.remedy.take();
-            self.remedy = Some(match remedy {
-                Some(remedy) => format!("{remedy}; {origin}"),
-                None => origin,
-            });
-        }
-        self
+        env_origin::of_error(&about.join(" "))
+    }
+
+    /// Adds a line to what to do. A remedy may end with a command, so it gets no further words on its last line.
+    fn add_line(&mut self, line: String) {
+        self.remedy = Some(match self.remedy.take() {
+            Some(remedy) => format!("{remedy}\n{line}"),
+            None => line,
+        });
+    }
+
+    /// Whether it has this line of what to do, and is shown under the same title.
+    fn says_of_the_same(&self, other: &Self, line: &str) -> bool {
+        let mut lines = self.remedy.as_deref().into_iter().flat_map(str::lines);
+        self.key == other.key && self.namespace == other.namespace && lines.any(|own| own == line)
     }
 
     pub(super) fn is_failure(&self) -> bool {
@@ -198,12 +205,24 @@ pub(super) struct Findings(pub(super) Vec<Finding>);
 
 impl Findings {
     pub(super) fn push(&mut self, finding: Finding) {
-        self.0.push(finding.with_origin());
+        let origin = finding.origin();
+        self.push_with(finding, origin);
     }
 
     pub(super) fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
-        self.0
-            .extend(findings.into_iter().map(Finding::with_origin));
+        for finding in findings {
+            self.push(finding);
+        }
+    }
+
+    /// Adds a finding with its origin. Of several findings of one key, the first one tells it.
+    fn push_with(&mut self, mut finding: Finding, origin: Option<String>) {
+        if let Some(origin) = origin
+            && !self.0.iter().any(|f| f.says_of_the_same(&finding, &origin))
+        {
+            finding.add_line(origin);
+        }
+        self.0.push(finding);
     }
 
     /// Says why checks were not made.
@@ -273,6 +292,25 @@ mod tests {
             findings.verdict(),
             "2 checks failed, 1 gave a warning, 1 passed. Fix this first: permission."
         );
+    }
+
+    #[test]
+    fn the_origin_of_a_failure_is_a_line_of_its_own_once_for_each_key() {
+        let command = "codec-server keys create local://a --keyring /keys";
+        let origin = "/.env sets TEMPORAL_CODEC_KEY; if that is wrong, correct the file";
+        let mut findings = Findings::default();
+        for key in ["local://a", "local://a", "local://b"] {
+            let finding = Finding::failed(Check::Key, Status::Configuration, "no key", command);
+            let finding = finding.of_key(&key.parse().unwrap());
+            findings.push_with(finding, Some(origin.to_owned()));
+        }
+        let remedies: Vec<_> = findings
+            .0
+            .iter()
+            .filter_map(|f| f.remedy.as_deref())
+            .collect();
+        let both = format!("{command}\n{origin}");
+        assert_eq!(remedies, [both.as_str(), command, both.as_str()]);
     }
 
     #[test]
