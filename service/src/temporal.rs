@@ -4,5 +4,5 @@
 mod address;
 mod connection_error;
 
-pub use address::{Address, AddressError, Credentials, shown};
+pub use address::{API_KEY, Address, AddressError, Credentials, shown};
 pub use connection_error::{ConnectionError, MissingNamespace};

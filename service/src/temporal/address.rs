@@ -6,6 +6,13 @@ use temporal_kms_codec::endpoint;
 use thiserror::Error;
 use url::Url;
 
+/// The variable with the API key of Temporal Cloud. It is not an option, because all users of a machine can read arguments.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `TEMPORAL_API_KEY` | an API key of Temporal Cloud |
+pub const API_KEY: &str = "TEMPORAL_API_KEY";
+
 /// Temporal's address: `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -17,8 +24,8 @@ pub struct Address {
 /// The credentials of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Credentials {
-    /// Whether every request carries an API key.
-    pub api_key: bool,
+    /// What names the API key that every request carries, such as [`API_KEY`]. `None` without a key.
+    pub api_key: Option<&'static str>,
     /// Whether a client certificate or a CA certificate is given.
     pub tls_files: bool,
 }
@@ -35,11 +42,11 @@ pub enum AddressError {
         "the address must not have a user name or a password; set TEMPORAL_API_KEY for an API key"
     )]
     User,
-    /// The API key would be sent unencrypted.
+    /// The API key would be sent unencrypted. It has what names the key.
     #[error(
-        "http:// would send the API key (TEMPORAL_API_KEY) unencrypted to another machine; use https://, or leave the key out"
+        "http:// would send the API key ({0}) unencrypted to another machine; use https://, or leave the key out"
     )]
-    KeyInTheClear,
+    KeyInTheClear(&'static str),
     /// TLS options are given, and the address has no TLS.
     #[error(
         "the address begins with http://, so --tls-ca, --tls-cert and --tls-key, or the variables TEMPORAL_TLS_CA, \
@@ -85,12 +92,12 @@ impl Address {
     /// When the address says `http://`, and a credential would be sent unencrypted or TLS options would have no effect.
     pub fn url(&self, credentials: Credentials) -> Result<Url, AddressError> {
         let mut url = self.url.clone();
-        let key_needs_tls =
-            credentials.api_key && !url.host_str().is_some_and(endpoint::is_loopback);
-        match (url.scheme(), self.has_scheme) {
-            ("http", true) if credentials.tls_files => return Err(AddressError::TlsUnused),
-            ("http", true) if key_needs_tls => return Err(AddressError::KeyInTheClear),
-            ("http", false) if credentials.tls_files || key_needs_tls => {
+        let is_loopback = url.host_str().is_some_and(endpoint::is_loopback);
+        let key = credentials.api_key.filter(|_| !is_loopback);
+        match (url.scheme(), self.has_scheme, key) {
+            ("http", true, _) if credentials.tls_files => return Err(AddressError::TlsUnused),
+            ("http", true, Some(named_by)) => return Err(AddressError::KeyInTheClear(named_by)),
+            ("http", false, key) if credentials.tls_files || key.is_some() => {
                 url.set_scheme("https").map_err(|()| AddressError::Form)?;
             }
             _ => {}
@@ -120,11 +127,11 @@ mod tests {
     use super::*;
 
     const NOTHING: Credentials = Credentials {
-        api_key: false,
+        api_key: None,
         tls_files: false,
     };
     const KEY: Credentials = Credentials {
-        api_key: true,
+        api_key: Some(API_KEY),
         ..NOTHING
     };
     const TLS: Credentials = Credentials {
@@ -135,12 +142,17 @@ mod tests {
     #[test]
     fn every_error_names_its_subject_and_what_to_do() {
         use AddressError as E;
-        for error in [E::Form, E::User, E::KeyInTheClear, E::TlsUnused] {
+        for error in [
+            E::Form,
+            E::User,
+            E::KeyInTheClear("--api-key-file"),
+            E::TlsUnused,
+        ] {
             // A new variant does not compile until it is here.
             let (subject, remedy) = match error {
                 E::Form => ("the address", "write HOST:PORT"),
                 E::User => ("the address", "set TEMPORAL_API_KEY"),
-                E::KeyInTheClear => ("TEMPORAL_API_KEY", "use https://"),
+                E::KeyInTheClear(named_by) => (named_by, "use https://"),
                 E::TlsUnused => ("--tls-ca", "use https://"),
             };
             let text = error.to_string();
@@ -192,7 +204,7 @@ mod tests {
         ] {
             assert_eq!(url(host, KEY), Ok(format!("https://{host}")));
             let clear = format!("http://{host}");
-            assert_eq!(url(&clear, KEY), Err(AddressError::KeyInTheClear));
+            assert_eq!(url(&clear, KEY), Err(AddressError::KeyInTheClear(API_KEY)));
             assert_eq!(url(&clear, NOTHING), Ok(clear));
         }
         for host in ["127.0.0.1:7233", "localhost:7233", "[::1]:7233"] {

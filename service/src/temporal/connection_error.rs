@@ -2,6 +2,7 @@
 
 use std::{error::Error, io};
 
+use temporal_kms::support::shell_word;
 use thiserror::Error;
 use url::Url;
 
@@ -24,13 +25,15 @@ pub enum ConnectionError {
     },
     /// It refuses the API key or the certificate.
     #[error(
-        "Temporal at {address} refuses the call: {reason}; check the API key (TEMPORAL_API_KEY), --tls-cert and --namespace"
+        "Temporal at {address} refuses the call: {reason}; check the API key ({api_key}), --tls-cert and --namespace"
     )]
     Denied {
         /// The address.
         address: String,
         /// Its message, in words that are safe for a terminal.
         reason: String,
+        /// What names an API key, such as [`API_KEY`](super::API_KEY).
+        api_key: &'static str,
     },
 }
 
@@ -38,13 +41,26 @@ pub enum ConnectionError {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
     "the namespace `{namespace}` does not exist in Temporal at {address}; check --namespace (TEMPORAL_NAMESPACE) and \
-     --address, or create it: temporal operator namespace create --namespace {namespace}"
+     --address, or create it: temporal operator namespace create --namespace {}",
+    shell_word(.namespace)
 )]
+#[non_exhaustive]
 pub struct MissingNamespace {
     /// The namespace.
     pub namespace: String,
     /// The address of Temporal.
     pub address: String,
+}
+
+impl MissingNamespace {
+    /// The error of a namespace that Temporal at `address` does not have.
+    #[must_use]
+    pub fn new(namespace: impl Into<String>, address: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            address: address.into(),
+        }
+    }
 }
 
 impl ConnectionError {
@@ -59,12 +75,13 @@ impl ConnectionError {
         }
     }
 
-    /// The error of a caller whom Temporal refuses, with its message.
+    /// The error of a caller whom Temporal refuses, with its message. `api_key` is what can name an API key.
     #[must_use]
-    pub fn denied(address: &Url, message: &str) -> Self {
+    pub fn denied(address: &Url, message: &str, api_key: &'static str) -> Self {
         Self::Denied {
             address: shown(address).to_owned(),
             reason: terminal::line(message),
+            api_key,
         }
     }
 }
@@ -104,7 +121,7 @@ fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static)
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::address::API_KEY, *};
 
     /// An error of a client around its reason.
     #[derive(Debug, Error)]
@@ -151,16 +168,17 @@ mod tests {
     fn a_refusal_and_a_missing_namespace_are_told_with_the_address() {
         let address = "https://temporal:7233".parse().unwrap();
         assert_eq!(
-            ConnectionError::denied(&address, "bad key\n").to_string(),
+            ConnectionError::denied(&address, "bad key\n", API_KEY).to_string(),
             "Temporal at https://temporal:7233 refuses the call: bad key\u{fffd}; check the API key (TEMPORAL_API_KEY), \
              --tls-cert and --namespace"
         );
-        let missing = MissingNamespace {
-            namespace: "payroll".to_owned(),
-            address: shown(&address).to_owned(),
-        };
-        let text = missing.to_string();
-        for words in ["`payroll`", "https://temporal:7233;", "check --namespace"] {
+        let text = MissingNamespace::new("pay roll", shown(&address)).to_string();
+        for words in [
+            "`pay roll`",
+            "https://temporal:7233;",
+            "check --namespace",
+            "create --namespace 'pay roll'",
+        ] {
             assert!(text.contains(words), "{text}");
         }
     }

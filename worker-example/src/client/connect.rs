@@ -8,7 +8,7 @@ use temporal_kms_codec::{
 use temporal_kms_codec_service::{
     arguments::variable,
     missing_key,
-    temporal::{ConnectionError, Credentials, shown},
+    temporal::{API_KEY, ConnectionError, Credentials, shown},
 };
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
@@ -26,12 +26,6 @@ use crate::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The variable with the API key of Temporal Cloud. It is not an option, because all users of a machine can read arguments.
-///
-/// | variable | meaning |
-/// |---|---|
-/// | `TEMPORAL_API_KEY` | an API key of Temporal Cloud |
-const API_KEY: &str = "TEMPORAL_API_KEY";
 /// What to do about a key of the codec that does not exist, for clients that only read.
 const WRONG_KEY: &str = "correct the key's name in TEMPORAL_CODEC_KEY, or its folder in --keyring (TEMPORAL_CODEC_KEYRING)";
 /// As [`WRONG_KEY`], of the key that seals secrets.
@@ -63,7 +57,7 @@ struct Keys {
 pub(super) async fn connect(options: &ConnectOptions) -> Result<Connected, ConnectError> {
     let api_key = variable(API_KEY);
     let address = options.address.url(Credentials {
-        api_key: api_key.is_some(),
+        api_key: api_key.as_ref().map(|_| API_KEY),
         tls_files: options.tls_files().next().is_some(),
     })?;
     let tls = tls(options, address.scheme() == "https")?;

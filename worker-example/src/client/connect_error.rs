@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use temporal_kms_codec_service::temporal::{AddressError, ConnectionError};
+use temporal_kms_codec_service::temporal::{API_KEY, AddressError, ConnectionError};
 use temporalio_client::{errors::ClientConnectError, tonic::Code};
 use thiserror::Error;
 use url::Url;
@@ -64,7 +64,7 @@ impl ConnectError {
                     Code::Unauthenticated | Code::PermissionDenied
                 ) =>
             {
-                ConnectionError::denied(address, status.message())
+                ConnectionError::denied(address, status.message(), API_KEY)
             }
             error => ConnectionError::unreachable(address, error),
         })
@@ -108,7 +108,7 @@ mod tests {
             ConnectError::KeyringUnused,
             ConnectError::OldVariable,
             ConnectionError::unreachable(&address, &refused).into(),
-            ConnectionError::denied(&address, "bad key").into(),
+            ConnectionError::denied(&address, "bad key", API_KEY).into(),
         ];
         for error in all {
             let text = error.to_string();

@@ -182,10 +182,7 @@ mod tests {
         let problem = || "timeout".to_owned();
         let all = [
             ClientError::Connect(ConnectError::OldVariable),
-            ClientError::Namespace(MissingNamespace {
-                namespace: "payroll".to_owned(),
-                address: "temporal:7233".to_owned(),
-            }),
+            ClientError::Namespace(MissingNamespace::new("payroll", "temporal:7233")),
             ClientError::Exists(task()),
             ClientError::NotFound(task()),
             ClientError::ForeignResult(task()),

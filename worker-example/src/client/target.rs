@@ -27,10 +27,8 @@ impl Target {
         &self,
         error: &(dyn Error + 'static),
     ) -> Option<MissingNamespace> {
-        is_missing(error).then(|| MissingNamespace {
-            namespace: self.client.namespace(),
-            address: self.address.clone(),
-        })
+        is_missing(error)
+            .then(|| MissingNamespace::new(self.client.namespace(), self.address.as_str()))
     }
 
     /// How a task ended, from the result of its workflow.

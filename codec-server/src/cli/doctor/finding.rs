@@ -165,7 +165,7 @@ impl Finding {
         self
     }
 
-    /// Which `.env` file has set what a failure is about. `None` where none has, and for findings that are no failures.
+    /// Which `.env` file has set what a failure is about. Only a failure has an origin.
     fn origin(&self) -> Option<String> {
         if !self.is_failure() {
             return None;

@@ -13,13 +13,15 @@ use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::percent_decode_str;
 use prost::Message;
 use reqwest::{
-    Certificate, Client, Identity, Url,
+    Certificate, Client, Identity, StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE},
     redirect::Policy,
 };
 use temporal_kms_codec_service::{
     arguments::variable,
-    temporal::{Address, AddressError, ConnectionError, Credentials, MissingNamespace, shown},
+    temporal::{
+        API_KEY, Address, AddressError, ConnectionError, Credentials, MissingNamespace, shown,
+    },
     terminal,
 };
 use tokio::{
@@ -31,8 +33,8 @@ use zeroize::Zeroizing;
 use super::super::super::exit::{Failure, Status};
 
 const SERVICE: &str = "temporal.api.workflowservice.v1.WorkflowService";
-/// The variable with the API key of Temporal Cloud. It is not an option, because all users of a machine can read arguments.
-const API_KEY: &str = "TEMPORAL_API_KEY";
+/// What can name the API key. The key itself is not an option, because all users of a machine can read arguments.
+const KEY_NAMES: &str = "TEMPORAL_API_KEY or --api-key-file";
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Temporal's own limit is 4 MiB for a message.
 const MAX_ANSWER: usize = 64 << 20;
@@ -110,7 +112,10 @@ impl Temporal {
         let usage = |message: String| Failure::new(Status::Usage, message);
         let key = api_key(args)?;
         let credentials = Credentials {
-            api_key: key.is_some(),
+            api_key: key.as_ref().map(|_| match args.api_key_file {
+                Some(_) => "--api-key-file",
+                None => API_KEY,
+            }),
             tls_files: args.tls_ca.is_some() || args.tls_cert.is_some(),
         };
         let address = args.address.as_deref().unwrap_or_default();
@@ -158,10 +163,7 @@ impl Temporal {
 
     /// The error of a namespace that does not exist.
     pub(super) fn missing(&self, namespace: &str) -> MissingNamespace {
-        MissingNamespace {
-            namespace: namespace.to_owned(),
-            address: shown(&self.base).to_owned(),
-        }
+        MissingNamespace::new(namespace, shown(&self.base))
     }
 
     /// Calls a method of the service.
@@ -214,16 +216,7 @@ impl Temporal {
             message: ConnectionError::unreachable(&self.base, &error).to_string(),
         })?;
         if !answer.status().is_success() {
-            let status = answer.status();
-            let message = format!("{}: it answers HTTP {status}, which is not gRPC", self.base);
-            return Err(CallError {
-                code: match status.as_u16() {
-                    401 | 403 => Code::Denied,
-                    429 | 500.. => Code::Transient,
-                    _ => Code::Other,
-                },
-                message,
-            });
+            return Err(http_error(&self.base, answer.status()));
         }
         let headers = answer.headers().clone();
         let body = reqwest::Body::from(answer);
@@ -278,6 +271,25 @@ fn unframed(mut body: Bytes) -> Option<Bytes> {
     (compression == 0 && message.len() == len).then_some(message)
 }
 
+/// The error of an answer that is not gRPC, such as one of a gateway before Temporal.
+fn http_error(base: &Url, status: StatusCode) -> CallError {
+    let reason = format!("it answers HTTP {status}, which is not gRPC");
+    let code = match status.as_u16() {
+        401 | 403 => return denied(base, &reason),
+        429 | 500.. => Code::Transient,
+        _ => Code::Other,
+    };
+    let message = format!("{}: {reason}", shown(base));
+    CallError { code, message }
+}
+
+fn denied(base: &Url, reason: &str) -> CallError {
+    CallError {
+        code: Code::Denied,
+        message: ConnectionError::denied(base, reason, KEY_NAMES).to_string(),
+    }
+}
+
 fn error_in(base: &Url, headers: &HeaderMap) -> Option<CallError> {
     /// Characters of a server's message that are shown.
     const MOST: usize = 300;
@@ -294,10 +306,10 @@ fn error_in(base: &Url, headers: &HeaderMap) -> Option<CallError> {
     let message = percent_decode_str(text("grpc-message").unwrap_or_default()).decode_utf8_lossy();
     let message: String = terminal::line(&message).chars().take(MOST).collect();
     let reason = format!("{message} (gRPC status {status})");
-    let message = match code {
-        Code::Denied => ConnectionError::denied(base, &reason).to_string(),
-        _ => format!("Temporal at {} refuses the call: {reason}", shown(base)),
-    };
+    if code == Code::Denied {
+        return Some(denied(base, &reason));
+    }
+    let message = format!("Temporal at {} refuses the call: {reason}", shown(base));
     Some(CallError { code, message })
 }
 
@@ -433,7 +445,11 @@ mod tests {
     fn a_refusal_names_the_server() {
         let base: Url = "http://temporal:7233".parse().unwrap();
         for (status, code, expected) in [
-            ("16", Code::Denied, "; check the API key"),
+            (
+                "16",
+                Code::Denied,
+                "; check the API key (TEMPORAL_API_KEY or --api-key-file)",
+            ),
             ("3", Code::Other, "no (gRPC status 3)"),
         ] {
             let mut headers = HeaderMap::new();
@@ -445,6 +461,47 @@ mod tests {
             assert!(error.message.starts_with(begin), "{}", error.message);
             assert!(error.message.contains(expected), "{}", error.message);
         }
+    }
+
+    #[test]
+    fn an_answer_of_a_gateway_says_what_to_do() {
+        let base: Url = "https://temporal:7233".parse().unwrap();
+        for (status, code, expected) in [
+            (
+                StatusCode::UNAUTHORIZED,
+                Code::Denied,
+                "Temporal at https://temporal:7233 refuses the call: it answers HTTP 401 Unauthorized, which is not gRPC; check \
+                 the API key (TEMPORAL_API_KEY or --api-key-file), --tls-cert and --namespace",
+            ),
+            (
+                StatusCode::BAD_GATEWAY,
+                Code::Transient,
+                "https://temporal:7233: it answers HTTP 502 Bad Gateway, which is not gRPC",
+            ),
+            (
+                StatusCode::NOT_FOUND,
+                Code::Other,
+                "https://temporal:7233: it answers HTTP 404 Not Found, which is not gRPC",
+            ),
+        ] {
+            let error = http_error(&base, status);
+            assert_eq!((error.code, error.message.as_str()), (code, expected));
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_file_does_not_leave_this_machine_in_the_clear() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "sk-secret").unwrap();
+        let mut args = arguments("http://temporal:7233");
+        args.api_key_file = Some(file.path().to_owned());
+        let refused = Temporal::new(&args, NonZeroU32::MAX).map(|temporal| temporal.base);
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("the API key (--api-key-file)"),
+            "{refused}"
+        );
+        assert!(!refused.contains("sk-secret"), "{refused}");
     }
 
     #[test]
