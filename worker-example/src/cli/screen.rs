@@ -71,7 +71,8 @@ impl Screen {
             }
             TaskEvent::NoWorker => print::warning(&no_worker(&self.task_queue)),
             TaskEvent::WorkerLost => print::warning(&format!(
-                "the worker of task {task} is lost, and no other worker polls task queue {}. The task fails as soon as one does: {}",
+                "the worker of task {task} is lost, and no other worker polls task queue {}. The task fails as soon as one \
+                 does: {}",
                 self.task_queue,
                 start_worker(&self.task_queue)
             )),
