@@ -144,6 +144,55 @@ async fn a_disabled_key_neither_wraps_nor_unwraps() {
     assert!(error.to_string().contains("key 7"), "{error}");
 }
 
+/// A keyset is refused with what to do, and its key is not repeated.
+fn is_refused(keyring: &LocalKeyring, name: &str, kind: Kind, text: &str) {
+    let error = keyring.key_or_create(name).unwrap_err();
+    assert_eq!(error.kind(), kind, "{name}: {error}");
+    assert!(error.to_string().contains(text), "{name}: {error}");
+    says_what_to_do(&error);
+    assert!(!format!("{error}{error:?}").contains(VALUE), "{name}");
+}
+
+#[test]
+fn refuses_json_that_is_not_a_keyset() {
+    const NO_KEYSET: &str = "not a Tink JSON keyset";
+
+    let (_folder, keyring) = keyring();
+    let good = tink_keyset("ENABLED", "TINK", AES_GCM, VALUE);
+    let cases = [
+        ("json", good.replace('}', ""), NO_KEYSET),
+        ("empty", String::new(), "line 1, column 0"),
+        (
+            "array",
+            format!(r#"[7,[[["{AES_GCM}","{VALUE}","SYMMETRIC"],"ENABLED",7,"TINK"]]]"#),
+            NO_KEYSET,
+        ),
+        (
+            "arraykey",
+            format!(
+                r#"{{"primaryKeyId":7,"key":[[{{"typeUrl":"{AES_GCM}","value":"{VALUE}","keyMaterialType":"SYMMETRIC"}},"ENABLED",7,"TINK"]]}}"#
+            ),
+            NO_KEYSET,
+        ),
+        (
+            "arraydata",
+            format!(
+                r#"{{"primaryKeyId":7,"key":[{{"keyData":["{AES_GCM}","{VALUE}","SYMMETRIC"],"status":"ENABLED","keyId":7,"outputPrefixType":"TINK"}}]}}"#
+            ),
+            NO_KEYSET,
+        ),
+        (
+            "status",
+            good.replace(r#""ENABLED""#, r#"{"ENABLED":null}"#),
+            NO_KEYSET,
+        ),
+    ];
+    for (name, content, text) in cases {
+        write(&keyring, name, &content, 0o600);
+        is_refused(&keyring, name, Kind::Misconfigured, text);
+    }
+}
+
 #[test]
 fn refuses_each_broken_keyset_with_what_to_do() {
     let (_folder, keyring) = keyring();
@@ -162,52 +211,6 @@ fn refuses_each_broken_keyset_with_what_to_do() {
             0o604,
             Kind::Misconfigured,
             "mode 0604",
-        ),
-        (
-            "json",
-            good.replace('}', ""),
-            0o600,
-            Kind::Misconfigured,
-            "not a Tink JSON keyset",
-        ),
-        (
-            "empty",
-            String::new(),
-            0o600,
-            Kind::Misconfigured,
-            "line 1, column 0",
-        ),
-        (
-            "array",
-            format!(r#"[7,[[["{AES_GCM}","{VALUE}","SYMMETRIC"],"ENABLED",7,"TINK"]]]"#),
-            0o600,
-            Kind::Misconfigured,
-            "not a Tink JSON keyset",
-        ),
-        (
-            "arraykey",
-            format!(
-                r#"{{"primaryKeyId":7,"key":[[{{"typeUrl":"{AES_GCM}","value":"{VALUE}","keyMaterialType":"SYMMETRIC"}},"ENABLED",7,"TINK"]]}}"#
-            ),
-            0o600,
-            Kind::Misconfigured,
-            "not a Tink JSON keyset",
-        ),
-        (
-            "arraydata",
-            format!(
-                r#"{{"primaryKeyId":7,"key":[{{"keyData":["{AES_GCM}","{VALUE}","SYMMETRIC"],"status":"ENABLED","keyId":7,"outputPrefixType":"TINK"}}]}}"#
-            ),
-            0o600,
-            Kind::Misconfigured,
-            "not a Tink JSON keyset",
-        ),
-        (
-            "status",
-            good.replace(r#""ENABLED""#, r#"{"ENABLED":null}"#),
-            0o600,
-            Kind::Misconfigured,
-            "not a Tink JSON keyset",
         ),
         (
             "nokeys",
@@ -261,11 +264,7 @@ fn refuses_each_broken_keyset_with_what_to_do() {
     ];
     for (name, content, mode, kind, text) in cases {
         write(&keyring, name, &content, mode);
-        let error = keyring.key_or_create(name).unwrap_err();
-        assert_eq!(error.kind(), kind, "{name}: {error}");
-        assert!(error.to_string().contains(text), "{name}: {error}");
-        says_what_to_do(&error);
-        assert!(!format!("{error}{error:?}").contains(VALUE), "{name}");
+        is_refused(&keyring, name, kind, text);
     }
     assert_eq!(keyring.key("absent").unwrap_err().kind(), Kind::KeyNotFound);
     assert_eq!(
