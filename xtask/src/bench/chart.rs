@@ -148,10 +148,11 @@ fn svg(title: &str, bars: &[Bar]) -> String {
         let colour = if bar.is_ours { "#2a7f62" } else { "#9aa5b1" };
         let (text, end) = (y + 14, LABELS + length + 6.0);
         let (label, value) = (&bar.label, bar.value);
+        let digits = if value < 1.0 { 3 } else { 1 };
         // Writing to a string cannot fail.
         let _ = writeln!(
             svg,
-            r#"<text x="10" y="{text}">{label}</text><rect x="{LABELS}" y="{y}" width="{length:.1}" height="16" fill="{colour}"/><text x="{end:.1}" y="{text}">{value:.1}</text>"#
+            r#"<text x="10" y="{text}">{label}</text><rect x="{LABELS}" y="{y}" width="{length:.1}" height="16" fill="{colour}"/><text x="{end:.1}" y="{text}">{value:.digits$}</text>"#
         );
         y += ROW;
     }
