@@ -15,7 +15,13 @@ pub(crate) const READ: &str = "TEMPORAL_CODEC_ENV_READ";
 /// Shorter values, such as `8081` and `true`, are in texts that have nothing to do with them.
 const SHORTEST: usize = 6;
 /// Longer values of which the same is true: names of namespaces, profiles and keys.
-const COMMON: [&str; 1] = ["default"];
+const COMMON: [&str; 5] = [
+    "default",
+    "temporal",
+    "worker",
+    "codec-server",
+    "claude-tasks",
+];
 
 /// What a program passes to itself after it has read these variables from a file.
 pub(crate) fn told<'n>(file: &Path, names: impl Iterator<Item = &'n str>) -> String {
@@ -76,7 +82,7 @@ fn origin_of(
     }
     let (file, names) = (terminal::line(file), terminal::line(&meant.join(", ")));
     let options = if may_be_overridden {
-        ". An option of the command counts before both"
+        ". An option of the command, where there is one, counts first"
     } else {
         ""
     };
@@ -210,7 +216,7 @@ mod tests {
         assert!(!shown.contains("option"), "{shown}");
         let named = told("no namespace `other`; check TEMPORAL_NAMESPACE");
         assert!(
-            named.ends_with(". An option of the command counts before both"),
+            named.ends_with(". An option of the command, where there is one, counts first"),
             "{named}"
         );
     }
@@ -227,8 +233,8 @@ mod tests {
         let told = origin_of("A: wrong", "/.env: A", &variable, None).unwrap();
         assert_eq!(
             told,
-            "/.env sets A; if that is wrong, correct the file, or set the variable in the environment. An option of the command \
-             counts before both"
+            "/.env sets A; if that is wrong, correct the file, or set the variable in the environment. An option of the command, \
+             where there is one, counts first"
         );
     }
 }

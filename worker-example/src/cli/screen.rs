@@ -69,13 +69,13 @@ impl Screen {
                     "attempt {attempts} to begin task {task} failed: {problem}. Temporal tries again"
                 )));
             }
-            TaskEvent::NoWorker => print::warning(&no_worker(&self.task_queue)),
-            TaskEvent::WorkerLost => print::warning(&format!(
+            TaskEvent::NoWorker => print::warning(&terminal::lines(&no_worker(&self.task_queue))),
+            TaskEvent::WorkerLost => print::warning(&terminal::lines(&format!(
                 "the worker of task {task} is lost, and no other worker polls task queue {}. The task fails as soon as one \
                  does: {}",
                 self.task_queue,
                 start_worker(&self.task_queue)
-            )),
+            ))),
             TaskEvent::Unreadable(problem) => {
                 print::warning(&terminal::lines(&format!(
                     "cannot read the events of task {task}: {problem}"

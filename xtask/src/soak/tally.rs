@@ -13,8 +13,8 @@ use super::plan::Phase;
 
 /// How long after an outage a request may still fail: the circuit breaker's pause, and the rest of a call.
 const RECOVERY: Duration = Duration::from_secs(3);
-/// How long after the last burst of large requests the server may still refuse others: they wait for memory for a second, and it
-/// is released when the answers are read.
+/// How long after the last burst of large requests the server may still refuse others: the memory of
+/// large ones is released when their answers have been read.
 const AFTER_BURST: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
