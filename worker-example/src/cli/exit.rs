@@ -7,7 +7,6 @@ use temporal_kms_codec_service::{
     exit::{Status, after_signal, list},
     listener::ListenAddress,
     settings::Problems,
-    terminal,
 };
 use thiserror::Error;
 
@@ -195,7 +194,7 @@ pub(super) fn exit_code(ended: Result<CommandEnd, CommandError>) -> ExitCode {
         Ok(CommandEnd::TaskCancelled) => CANCELLED.into(),
         Err(error) => {
             let text = error.to_string();
-            print::error(&terminal::lines(&text));
+            print::error(&text);
             if let Some(origin) = env_origin::of_error(&text) {
                 print::labelled("note", &origin);
             }

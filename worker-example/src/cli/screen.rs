@@ -65,21 +65,19 @@ impl Screen {
             TaskEvent::Stage(stage) => self.show_stage(*stage),
             TaskEvent::AttemptFailed { attempts, problem } => {
                 let problem = problem.as_deref().unwrap_or("see the worker's log");
-                print::warning(&terminal::lines(&format!(
+                print::warning(&format!(
                     "attempt {attempts} to begin task {task} failed: {problem}. Temporal tries again"
-                )));
+                ));
             }
-            TaskEvent::NoWorker => print::warning(&terminal::lines(&no_worker(&self.task_queue))),
-            TaskEvent::WorkerLost => print::warning(&terminal::lines(&format!(
+            TaskEvent::NoWorker => print::warning(&no_worker(&self.task_queue)),
+            TaskEvent::WorkerLost => print::warning(&format!(
                 "the worker of task {task} is lost, and no other worker polls task queue {}. The task fails as soon as one \
                  does: {}",
                 self.task_queue,
                 start_worker(&self.task_queue)
-            ))),
+            )),
             TaskEvent::Unreadable(problem) => {
-                print::warning(&terminal::lines(&format!(
-                    "cannot read the events of task {task}: {problem}"
-                )));
+                print::warning(&format!("cannot read the events of task {task}: {problem}"));
             }
             TaskEvent::Ended(end) => self.show_end(end),
         }
@@ -140,7 +138,7 @@ pub(super) fn note_failure(end: &TaskEnd) {
     if end.kind() == EndKind::Failed
         && let Some(problem) = end.problem()
     {
-        print::error(&terminal::lines(problem));
+        print::error(problem);
     }
 }
 
