@@ -87,7 +87,7 @@ async fn with_signing_version(admin: &dyn KeyAdmin, details: KeyDetails) -> KeyD
         return details;
     }
     match admin.versions(&details.uri).await {
-        Ok(versions) => with_newest(details, versions),
+        Ok(versions) => with_newest(details, &versions),
         Err(error) => {
             tracing::debug!(key = %details.uri, %error, "cannot tell which version signs");
             details
@@ -97,11 +97,10 @@ async fn with_signing_version(admin: &dyn KeyAdmin, details: KeyDetails) -> KeyD
 
 /// As [`with_signing_version`], of a key whose versions are known, the newest first. A version that is still being generated
 /// is named only where no version is enabled.
-fn with_newest(details: KeyDetails, versions: impl IntoIterator<Item = KeyVersion>) -> KeyDetails {
+fn with_newest(details: KeyDetails, versions: &[KeyVersion]) -> KeyDetails {
     if !lacks_version(&details) {
         return details;
     }
-    let versions: Vec<_> = versions.into_iter().collect();
     let newest = |state: KeyState| versions.iter().find(|version| version.state == state);
     let signs = newest(KeyState::Enabled).or_else(|| newest(KeyState::Other));
     details.with_primary(signs.cloned())
@@ -143,7 +142,7 @@ async fn describe(args: &DescribeArgs, options: &Kms, json: bool) -> Result<(), 
     let missing = |error| failure(error, options);
     let details = admin.details(&args.key).await.map_err(missing)?;
     let versions = admin.versions(&args.key).await.map_err(missing)?;
-    let details = with_newest(details, versions.iter().cloned());
+    let details = with_newest(details, &versions);
     let report = Description::new(&details, &versions, policy, SystemTime::now());
     print(json, &report, || report.text())
 }

@@ -8,8 +8,10 @@ fn the_newest_enabled_version_signs() {
         let uri = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
         let details = KeyDetails::new(uri.parse().unwrap(), purpose, Protection::Software);
         let versions = versions.iter();
-        let versions = versions.map(|(id, state)| KeyVersion::new(*id, *state));
-        with_newest(details, versions)
+        let versions: Vec<_> = versions
+            .map(|(id, state)| KeyVersion::new(*id, *state))
+            .collect();
+        with_newest(details, &versions)
             .primary
             .map(|version| version.id)
     };
