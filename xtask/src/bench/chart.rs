@@ -5,6 +5,7 @@ use std::{fmt::Write as _, fs};
 use anyhow::Context;
 use serde_json::Value;
 
+use super::table::find;
 use crate::{step, workspace::Workspace};
 
 /// One bar: its label, and its length.
@@ -65,13 +66,12 @@ fn charts(name: &str, numbers: &Value) -> Vec<Chart> {
 }
 
 fn text(row: &Value, name: &str) -> String {
-    let value = row.get(name).and_then(Value::as_str);
+    let value = find(row, name).and_then(Value::as_str);
     value.unwrap_or_default().to_owned()
 }
 
-/// A number of a row, by its JSON pointer (RFC 6901).
-fn number(row: &Value, pointer: &str) -> f64 {
-    let value = row.pointer(pointer).and_then(Value::as_f64);
+fn number(row: &Value, name: &str) -> f64 {
+    let value = find(row, name).and_then(Value::as_f64);
     value.unwrap_or_default()
 }
 
@@ -85,7 +85,7 @@ fn servers(numbers: &Value, operation: &str) -> Vec<Bar> {
         let server = text(row, "server");
         Bar {
             label: format!("{}, {server}", text(row, "case")),
-            value: number(row, "/ratio"),
+            value: number(row, "ratio"),
             is_ours: server == "codec-server",
         }
     };
@@ -95,15 +95,15 @@ fn servers(numbers: &Value, operation: &str) -> Vec<Bar> {
 /// How fast payloads are encoded and decoded beside the raw AEAD.
 fn shares(numbers: &Value) -> Vec<Bar> {
     let bars = rows(numbers).flat_map(|row| {
-        let case = format!("{} × {} bytes", number(row, "/batch"), number(row, "/size"));
+        let case = format!("{} × {} bytes", number(row, "batch"), number(row, "size"));
         let bar = |operation: &str, raw: &str, ours: &str| Bar {
             label: format!("{operation} {case}"),
             value: 100.0 * number(row, raw) / number(row, ours).max(f64::MIN_POSITIVE),
             is_ours: true,
         };
         [
-            bar("encode", "/raw_seal_ns", "/shared/encode_ns"),
-            bar("decode", "/raw_open_ns", "/shared/decode_ns"),
+            bar("encode", "raw_seal_ns", "shared.encode_ns"),
+            bar("decode", "raw_open_ns", "shared.decode_ns"),
         ]
     });
     bars.collect()
@@ -113,12 +113,12 @@ fn shares(numbers: &Value) -> Vec<Bar> {
 fn growth(numbers: &Value) -> Vec<Bar> {
     let mut first = (String::new(), 0.0);
     let bars = rows(numbers).map(|row| {
-        let (series, cost) = (text(row, "series"), number(row, "/ns_each"));
+        let (series, cost) = (text(row, "series"), number(row, "ns_each"));
         if first.0 != series {
             first = (series.clone(), cost.max(f64::MIN_POSITIVE));
         }
         Bar {
-            label: format!("{series}: {}", number(row, "/count")),
+            label: format!("{series}: {}", number(row, "count")),
             value: cost / first.1,
             is_ours: true,
         }

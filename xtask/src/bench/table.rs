@@ -150,10 +150,14 @@ fn lines(columns: &[Column], numbers: &Value) -> Vec<String> {
     lines
 }
 
-/// The value of a row. A name with a point is inside another object.
 fn cell(row: &Value, name: &str, digits: Option<usize>) -> String {
-    let value = name.split('.').try_fold(row, |value, part| value.get(part));
+    let value = find(row, name);
     value.map(|value| number(value, digits)).unwrap_or_default()
+}
+
+/// The value of a row. A name with a point is inside another object.
+pub(super) fn find<'r>(row: &'r Value, name: &str) -> Option<&'r Value> {
+    name.split('.').try_fold(row, |value, part| value.get(part))
 }
 
 fn number(value: &Value, digits: Option<usize>) -> String {
